@@ -1,0 +1,1 @@
+"""Bytes to PCM, PCM to other PCM, and back. No asyncio."""

@@ -1,0 +1,139 @@
+"""The nouns: plain, frozen values that travel between the rooms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+"""Mono audio, one float32 a sample, full scale at -1 and 1. Shape [n]."""
+
+SPEECH_RATE = 16_000
+"""Samples per second of everything a recognizer or a voice detector hears."""
+
+MICRO = 1_000_000
+"""Micro-credits in one credit. All arithmetic on money is on whole micro-credits."""
+
+
+class Tier(StrEnum):
+    """What an organization has subscribed to, lowest first."""
+
+    FREE = "free"
+    BETA = "beta"
+    PRO = "pro"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word and where it lies in the audio."""
+
+    text: str
+    start: int
+    """First sample of the word, counted from the start of the audio it belongs to, at the rate of that audio."""
+    end: int
+    """First sample after the word."""
+    confidence: float | None = None
+    """Probability of the least likely token of the word, 0 to 1; None from engines that do not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a recognizer made of one piece of audio."""
+
+    text: str
+    """Empty where nothing was said."""
+    language: str
+    """BCP-47 tag."""
+    words: tuple[Word, ...] = ()
+    """At SPEECH_RATE; empty unless asked for."""
+    confidence: float | None = None
+    """exp(mean log-probability of the tokens), 0 to 1; None from engines that do not say."""
+    unclear: bool = False
+    """The engine itself doubts the text (noise, another language); see the engine's guards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What is asked of a recognizer."""
+
+    audio: Samples
+    """One utterance at SPEECH_RATE, at most the engine's `max_seconds` long."""
+    language: str = "en"
+    hints: tuple[str, ...] = ()
+    """Words or short phrases that are likely to occur, spelled as they should come out."""
+    words: bool = False
+    """Whether word times are wanted."""
+    speech_certain: bool = True
+    """Whether a voice detector heard speech in this audio (an empty answer is then checked once more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What is asked of a voice: one piece of text to say."""
+
+    text: str
+    voice: str
+    """The engine's own name of the voice."""
+    language: str = "en"
+    speed: float = 1.0
+    """Pace, not pitch: 2 is twice as fast. 0.25 to 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of spoken audio, as soon as it exists."""
+
+    samples: Samples
+    rate: int
+    """Samples per second; the same for every piece of one utterance."""
+    words: tuple[Word, ...] = ()
+    """Words that begin in this piece, counted from the start of the utterance, at `rate`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice an engine can speak with."""
+
+    id: str
+    engine: str
+    languages: tuple[str, ...]
+    gender: str
+    """`female`, `male` or `neutral`."""
+    licence: str = ""
+    commercial: bool = True
+    """False where the licence of the voice is unclear for commercial use."""
+    quality: str = "natural"
+    """`natural`, or `plain` for a voice that is understood but sounds synthetic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: the key that was shown, and whose it is."""
+
+    key_id: str
+    org_id: str
+    org_name: str
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An organization's credits, in micro-credits."""
+
+    available: int
+    """What can still be spent: everything granted, less everything charged and everything held."""
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One metered piece of work, as the ledger remembers it."""
+
+    request_id: str
+    surface: str
+    """Where it was sold: `transcription`, `speech`, `chat`."""
+    units: Mapping[str, int] = field(default_factory=dict)
+    """What was delivered: `audio_ms`, `prompt_tokens`, `completion_tokens`. Never what was said."""

@@ -1,0 +1,1 @@
+"""One engine, one file; native code in worker processes."""

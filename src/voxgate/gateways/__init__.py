@@ -1,0 +1,1 @@
+"""Every wire as I/O. No decisions."""

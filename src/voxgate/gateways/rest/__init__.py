@@ -1,0 +1,1 @@
+"""The REST routes: a handler parses, calls one service, answers."""

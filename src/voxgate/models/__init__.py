@@ -1,0 +1,1 @@
+"""The weights on disk: an engine is handed a folder and never downloads."""

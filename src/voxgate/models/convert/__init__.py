@@ -1,0 +1,1 @@
+"""Published weights to the graphs our engines run. Pure and deterministic."""

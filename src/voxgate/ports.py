@@ -1,0 +1,173 @@
+"""What can be plugged in, on one page.
+
+A port is one verb. Extras (metering, retries, fallbacks) are wrappers around a port, never a base class.
+Streams are opened with `async with`, so that leaving early cancels the work behind them.
+Engine packages name an `EnginePlugin` in the entry-point group `voxgate.engines`; ours do the same.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from voxgate.domain import Balance, Principal, Recognition, Samples, Speech, Transcript, Usage, Utterance, Voice
+
+ENTRY_POINT_GROUP = "voxgate.engines"
+"""Where engines, ours and strangers', are found."""
+
+
+@runtime_checkable
+class SpeechToText(Protocol):
+    """Hears one utterance."""
+
+    languages: Mapping[str, str]
+    """BCP-47 tag -> how well it is heard: `good`, `fair`, `weak`."""
+    max_seconds: float
+    """Longest utterance one call takes; longer audio is cut at pauses by the caller."""
+
+    async def recognize(self, request: Recognition) -> Transcript:
+        """Turn one utterance into text. Raises EngineError."""
+        ...
+
+
+@runtime_checkable
+class TextToSpeech(Protocol):
+    """Says one piece of text."""
+
+    voices: Sequence[Voice]
+
+    def open(self, utterance: Utterance) -> AbstractAsyncContextManager[AsyncIterator[Speech]]:
+        """Pieces of audio as they are made, all at one rate; leaving the block stops the engine. Raises EngineError."""
+        ...
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """Answers in OpenAI's chat dialect."""
+
+    model: str
+    """The name `response.model` carries."""
+    demo: bool
+    """True for a model too small to be useful in production; shown wherever the model is named."""
+
+    def open(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]]:
+        """The answer to a `POST /v1/chat/completions` body.
+
+        With `stream` true: one `chat.completion.chunk` after another; else exactly one `chat.completion`.
+        Leaving the block cancels the work. Raises EngineError, or UpstreamError with the upstream's own status.
+        """
+        ...
+
+
+class VadStream(Protocol):
+    """One caller's voice activity."""
+
+    def probability(self, window: Samples) -> float:
+        """How likely this window of exactly `Vad.window` samples holds speech, 0 to 1. Inline: at most 1 ms."""
+        ...
+
+
+@runtime_checkable
+class Vad(Protocol):
+    """Tells speech from everything else."""
+
+    window: int
+    """Samples a window, at SPEECH_RATE."""
+
+    def open(self) -> VadStream:
+        """A fresh state for one caller."""
+        ...
+
+
+@runtime_checkable
+class AudioDecoder(Protocol):
+    """Reads a whole audio file of any container."""
+
+    def open(self, path: Path) -> AbstractAsyncContextManager[AsyncIterator[Samples]]:
+        """The file's first audio track as blocks at SPEECH_RATE. Raises PeerError `invalid_audio`, EngineError."""
+        ...
+
+
+class Hold(Protocol):
+    """Credits set aside for work that is about to be done."""
+
+    amount: int
+    """Micro-credits held so far."""
+
+    async def extend(self, total: int) -> None:
+        """Hold `total` micro-credits altogether. Raises RefusedError `insufficient_credits`, changing nothing."""
+        ...
+
+    async def settle(self, charge: int, usage: Usage) -> Balance:
+        """Charge `charge` (at most `amount`), release the rest, write the usage; one transaction, only once."""
+        ...
+
+
+class Ledger(Protocol):
+    """Who has how much, append-only."""
+
+    async def hold(self, principal: Principal, amount: int, *, request_id: str) -> Hold:
+        """Set `amount` micro-credits aside. Raises RefusedError `insufficient_credits`."""
+        ...
+
+    async def balance(self, org_id: str) -> Balance:
+        """What the organization has now."""
+        ...
+
+
+class Keys(Protocol):
+    """Who is who."""
+
+    async def find(self, key: str) -> Principal | None:
+        """The owner of an API key, or None for one that is unknown, revoked or expired."""
+        ...
+
+
+class Metrics(Protocol):
+    """Where stages report their times and counts; never what was said."""
+
+    def observe(self, stage: str, seconds: float, *, engine: str) -> None:
+        """A stage (`queue_wait`, `decode`, `first_audio`, `first_token`) took this long."""
+        ...
+
+    def count(self, event: str, *, engine: str) -> None:
+        """Something happened once (`worker_restart`, `refused_busy`, `guard_a` …)."""
+        ...
+
+    def gauge(self, name: str, value: float, *, engine: str) -> None:
+        """A level (`active`, `queued`, `workers`) is now this."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineContext:
+    """What an engine is handed when it is created. It never downloads and never reads the environment."""
+
+    name: str
+    """The engine's name in configuration, metrics and errors."""
+    folders: Mapping[str, Path]
+    """Catalogue name -> folder of the verified model; holds every name of `EnginePlugin.models`."""
+    metrics: Metrics
+    cores: int
+    """Processor cores the engines of this server may use."""
+
+
+PortName = Literal["stt", "tts", "llm", "vad", "decoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlugin:
+    """What an entry point of `voxgate.engines` names. Importing it must be cheap: heavy imports belong in `create`."""
+
+    port: PortName
+    settings: type[BaseModel]
+    """The schema of `[engines.NAME]` in the configuration."""
+    create: Callable[[EngineContext, Any], Awaitable[Any]]
+    """Loads the model and answers an object of the port, with `async def aclose()` beside the port's verb."""
+    models: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
+    """Catalogue names of the models it needs with these settings."""
+    requires: tuple[tuple[str, str], ...] = ()
+    """Importable modules it needs beyond the base install, each with the command that adds it."""

@@ -1,0 +1,1 @@
+"""Every wire as pure translation: typed messages and a small table."""

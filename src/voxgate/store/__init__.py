@@ -1,0 +1,1 @@
+"""SQL: named transactions, not table accessors."""

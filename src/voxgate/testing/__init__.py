@@ -1,0 +1,1 @@
+"""Scripted engines and conformance suites, shipped: engine authors need them."""

@@ -1,0 +1,1 @@
+"""Words as people read them to words as they are said, and back. Pure."""
