@@ -14,6 +14,7 @@ Codes are part of the wire contract: clients branch on them, so they never chang
 """
 
 from enum import StrEnum
+from typing import Any
 
 
 class Code(StrEnum):
@@ -75,6 +76,17 @@ class VoxgateError(Exception):
         """The field of the request, or the key of the configuration, that is to blame."""
         self.retry_after_s = retry_after_s
         """Seconds after which the same request may succeed; None where only a changed one can."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(kind: type[VoxgateError], args: tuple[Any, ...], state: dict[str, Any]) -> VoxgateError:
+    """An error that crossed a process boundary, as it was: constructors with keywords do not survive plain pickling."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(VoxgateError):

@@ -1,81 +1,300 @@
-"""STUB, API final, body being written: blocking engines in worker processes."""
+"""Blocking engines in worker processes: bounded queues, results as they come, restart on death.
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
-from typing import Any, Protocol
+An engine that holds the GIL, is not thread-safe or may take its process down runs here. How a worker is born is the
+engine's choice (`Birth`), measured in docs/decisions/0005-how-workers-are-born.md. worker.py is the other side.
+"""
 
+import asyncio
+import heapq
+import itertools
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from enum import IntEnum
+from typing import Any
+
+import structlog
+
+from voxgate.engines.processes import Birth, Born, Processes, WorkerSpec, frame, receive
+from voxgate.engines.worker import ACK, CANCEL, FAILED, ITEM, RUN, Runner
+from voxgate.errors import Code, EngineError, MisuseError, RefusedError, VoxgateError
 from voxgate.ports import Metrics
 
+__all__ = ["Birth", "Pool", "Priority", "Runner", "WorkerSpec"]
 
-class Runner(Protocol):
-    """What runs inside a worker process: built once by the factory, then called from up to `threads` threads."""
+log = structlog.get_logger(__name__)
 
-    def run(self, request: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
-        """Carry out one job, yielding its results (picklable) as they exist; stop soon once `cancelled()` is true.
-
-        A VoxgateError raised here (PeerError, EngineError …) reaches the caller as it is; any other exception
-        becomes an EngineError.
-        """
-        ...
-
-
-class Birth(StrEnum):
-    SPAWN = "spawn"
-    FORK = "fork"
+_REST_S = (0.0, 0.1, 0.5, 2.0, 10.0)  # pauses before a worker that keeps dying is started again; the last one repeats
+_HEALTHY_S = 10.0  # a worker that lived this long starts the pauses anew
 
 
 class Priority(IntEnum):
+    """Which waiting job goes first."""
+
     FINAL = 0
     SPECULATIVE = 1
     PARTIAL = 2
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSpec:
-    name: str
-    """The engine's name, for metrics, errors and process titles."""
-    factory: str
-    """`module:function`, called in the child as `function(**arguments)`; answers a Runner."""
-    arguments: Mapping[str, Any]
-    """Picklable keyword arguments of the factory."""
-    processes: int = 1
-    threads: int = 1
-    """Jobs at once in each process."""
-    birth: Birth = Birth.SPAWN
-    """FORK: a spawned zygote runs the factory once, and every worker is a fork of it."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Set in the child before anything is imported (OMP_NUM_THREADS …)."""
-    queue: int = 64
-    """Jobs that may wait; one more is refused with RefusedError `busy`."""
-    start_timeout_s: float = 60.0
-    wait_timeout_s: float = 20.0
-    """Longest a job may wait for a worker before it is refused with `busy`."""
+class _Job:
+    """One piece of work on its way through the pool."""
+
+    def __init__(self, number: int, request: Any, priority: Priority) -> None:
+        self.number = number
+        self.request = request
+        self.priority = priority
+        self.submitted = time.perf_counter()
+        self.results: deque[tuple[int, Any]] = deque()
+        self.news = asyncio.Event()
+        self.worker: _Worker | None = None
+        self.started = False
+        self.answered = False
+        self.over = False
+        self.tries = 0
+
+    def __lt__(self, other: "_Job") -> bool:
+        return (self.priority, self.number) < (other.priority, other.number)
+
+    def tell(self, kind: int, value: Any = None) -> None:
+        self.results.append((kind, value))
+        self.over = self.over or kind != ITEM
+        self.news.set()
+
+
+class _Worker:
+    """The server's end of one worker process."""
+
+    def __init__(self, born: Born) -> None:
+        self.born = born
+        self.jobs: dict[int, _Job] = {}
+        self.since = time.monotonic()
+
+    def send(self, *message: Any) -> None:
+        if not self.born.writer.is_closing():
+            self.born.writer.write(frame(*message))
+
+
+class _Results:
+    """A job's results, in order, until it is done."""
+
+    def __init__(self, pool: "Pool", job: _Job) -> None:
+        self._pool = pool
+        self._job = job
+
+    def __aiter__(self) -> "_Results":
+        return self
+
+    async def __anext__(self) -> Any:
+        job = self._job
+        while not job.results:
+            job.news.clear()
+            await self._pool.wait_for_news(job)
+        kind, value = job.results.popleft()
+        if kind == ITEM:
+            if job.worker is not None:
+                job.worker.send(ACK, job.number)
+            return value
+        job.results.append((kind, value))
+        if kind == FAILED:
+            raise value
+        raise StopAsyncIteration
 
 
 class Pool:
-    def __init__(self, spec: WorkerSpec, metrics: Metrics) -> None: ...
+    """The worker processes of one engine. Use it from one event loop, the one that runs on the main thread.
+
+    (The kernel ends a worker when the thread that started it ends, so that none outlives the server.)
+    """
+
+    def __init__(self, spec: WorkerSpec, metrics: Metrics) -> None:
+        self._spec = spec
+        self._metrics = metrics
+        self._processes = Processes(spec)
+        self._numbers = itertools.count()
+        self._waiting: list[_Job] = []
+        self._workers: list[_Worker] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deaths = 0
+        self._closed = False
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the live workers, and of the zygote, last."""
+        zygote = self._processes.zygote_pid
+        return tuple(worker.born.pid for worker in self._workers) + ((zygote,) if zygote else ())
 
     async def start(self) -> None:
         """Start the processes and wait until every one has loaded. Raises EngineError."""
+        try:
+            await asyncio.gather(*(self._hire() for _ in range(self._spec.processes)))
+        except BaseException:
+            await self.aclose()
+            raise
 
-    def open(
-        self, request: Any, *, priority: Priority = Priority.FINAL
-    ) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+    @asynccontextmanager
+    async def open(self, request: Any, *, priority: Priority = Priority.FINAL) -> AsyncIterator[AsyncIterator[Any]]:
         """Run one job; its results as they come. Leaving the block cancels it. Raises RefusedError, EngineError.
 
         A job whose worker died before its first result is repeated once on another worker.
         """
-        ...
+        job = self._submit(request, priority)
+        try:
+            yield _Results(self, job)
+        finally:
+            self._withdraw(job)
 
     async def call(self, request: Any, *, priority: Priority = Priority.FINAL) -> Any:
-        """Run a job that yields exactly one result."""
+        """Run a job that yields exactly one result, and answer that."""
+        async with self.open(request, priority=priority) as results:
+            values = [value async for value in results]
+        if len(values) != 1:
+            raise MisuseError(f"{self._spec.name}: one result was expected, {len(values)} came")
+        return values[0]
 
     async def aclose(self) -> None:
-        """End every process; waiting jobs get EngineError. Idempotent."""
+        """End every process; waiting and running jobs get EngineError. Idempotent."""
+        self._closed = True
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        workers, self._workers = self._workers, []
+        self._fail(job for worker in workers for job in worker.jobs.values())
+        self._fail(self._waiting)
+        self._waiting.clear()
+        await asyncio.gather(self._processes.aclose(), *(worker.born.bury() for worker in workers))
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Process ids of the live workers (and of the zygote, last)."""
-        ...
+    # jobs
+
+    def _submit(self, request: Any, priority: Priority) -> _Job:
+        if self._closed:
+            raise self._gone()
+        if len(self._waiting) >= self._spec.queue:
+            raise self._busy()
+        job = _Job(next(self._numbers), request, priority)
+        heapq.heappush(self._waiting, job)
+        self._dispatch()
+        return job
+
+    def _dispatch(self) -> None:
+        """Hand waiting jobs, most urgent first, to the workers with most room."""
+        while self._waiting:
+            worker = min(self._workers, key=lambda w: len(w.jobs), default=None)
+            if worker is None or len(worker.jobs) >= self._spec.threads:
+                break
+            job = heapq.heappop(self._waiting)
+            job.worker = worker
+            job.started = True
+            job.tries += 1
+            worker.jobs[job.number] = job
+            self._metrics.observe("queue_wait", time.perf_counter() - job.submitted, engine=self._spec.name)
+            worker.send(RUN, job.number, job.request)
+            job.news.set()
+        self._measure()
+
+    def _withdraw(self, job: _Job) -> None:
+        """The caller has left; take the job back wherever it is."""
+        if job.over:
+            return
+        job.over = True
+        if job.worker is not None:
+            job.worker.send(CANCEL, job.number)  # it stays on the worker's list until the worker says it is done
+        elif job in self._waiting:
+            self._waiting.remove(job)
+            heapq.heapify(self._waiting)
+            self._measure()
+
+    async def wait_for_news(self, job: _Job) -> None:
+        """Until something happened to the job; a job that no worker takes in time is refused."""
+        if job.started:
+            await job.news.wait()
+            return
+        left = self._spec.wait_timeout_s - (time.perf_counter() - job.submitted)
+        try:
+            await asyncio.wait_for(job.news.wait(), max(left, 0.001))
+        except TimeoutError:
+            if not job.started:
+                raise self._busy() from None
+
+    def _measure(self) -> None:
+        name = self._spec.name
+        self._metrics.gauge("queued", len(self._waiting), engine=name)
+        self._metrics.gauge("active", sum(len(worker.jobs) for worker in self._workers), engine=name)
+        self._metrics.gauge("workers", len(self._workers), engine=name)
+
+    def _busy(self) -> RefusedError:
+        self._metrics.count("refused_busy", engine=self._spec.name)
+        return RefusedError(
+            f"the {self._spec.name} engine is at capacity; try again in a moment", code=Code.BUSY, retry_after_s=2
+        )
+
+    def _gone(self) -> EngineError:
+        return EngineError(
+            f"the {self._spec.name} engine is shutting down", engine=self._spec.name, code=Code.ENGINE_UNAVAILABLE
+        )
+
+    def _fail(self, jobs: Iterable[_Job]) -> None:
+        for job in jobs:
+            if not job.over:
+                job.tell(FAILED, self._gone())
+
+    # workers
+
+    async def _hire(self) -> None:
+        worker = _Worker(await self._processes.bear())
+        self._workers.append(worker)
+        self._keep(self._listen(worker))
+        self._dispatch()
+
+    async def _listen(self, worker: _Worker) -> None:
+        """Pass results on until the worker dies, then replace it."""
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                kind, number, *rest = await receive(worker.born.reader.readexactly)
+                job = worker.jobs[number]
+                if kind != ITEM:
+                    del worker.jobs[number]
+                    job.worker = None
+                if not job.over:
+                    job.answered = True
+                    job.tell(kind, *rest)
+                if kind != ITEM:
+                    self._dispatch()
+        if not self._closed:
+            await self._replace(worker)
+
+    async def _replace(self, dead: _Worker) -> None:
+        name = self._spec.name
+        self._workers.remove(dead)
+        status = await dead.born.bury()
+        log.warning("engine worker died", engine=name, pid=dead.born.pid, status=status, jobs=len(dead.jobs))
+        self._metrics.count("worker_restart", engine=name)
+        for job in dead.jobs.values():
+            job.worker = None
+            if job.over:
+                continue
+            if job.answered or job.tries > 1:
+                job.tell(FAILED, EngineError(f"the {name} engine died at work", engine=name, retryable=True))
+            else:
+                job.started = False
+                job.submitted = time.perf_counter()
+                job.news.set()  # its reader starts to watch the clock again
+                heapq.heappush(self._waiting, job)
+        self._dispatch()
+        self._deaths = 0 if time.monotonic() - dead.since > _HEALTHY_S else self._deaths + 1
+        while not self._closed:
+            await asyncio.sleep(_REST_S[min(self._deaths, len(_REST_S) - 1)])
+            try:
+                await self._hire()
+            except VoxgateError as error:
+                log.error("engine worker could not be started again", engine=name, error=error.message)
+            except OSError as error:
+                log.error("engine worker could not be started again", engine=name, error=str(error))
+            else:
+                return
+            self._deaths += 1
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

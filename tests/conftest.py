@@ -1,0 +1,48 @@
+"""What every test may use. A thing that is required (VOXGATE_REQUIRE) and absent fails; any other absent thing skips."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("VOXGATE_SHARED", ROOT.parent / "shared"))
+REQUIRED = frozenset(filter(None, os.environ.get("VOXGATE_REQUIRE", "").split(",")))
+
+
+def absent(kind: str, what: str) -> None:
+    """Skip the test because `what` is missing, or fail it where `kind` is required here."""
+    if kind in REQUIRED:
+        pytest.fail(f"{what} is missing, and VOXGATE_REQUIRE names {kind!r}")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder with recorded speech and its transcripts."""
+    if not (SHARED / "audio" / "transcripts.tsv").exists():
+        absent("shared", "shared/audio")
+    return SHARED
+
+
+class Recorder:
+    """A `ports.Metrics` that remembers."""
+
+    def __init__(self) -> None:
+        self.observed: list[tuple[str, str]] = []
+        self.counted: list[tuple[str, str]] = []
+        self.gauges: dict[tuple[str, str], float] = {}
+
+    def observe(self, stage: str, seconds: float, *, engine: str) -> None:
+        self.observed.append((stage, engine))
+
+    def count(self, event: str, *, engine: str) -> None:
+        self.counted.append((event, engine))
+
+    def gauge(self, name: str, value: float, *, engine: str) -> None:
+        self.gauges[name, engine] = value
+
+
+@pytest.fixture
+def metrics() -> Recorder:
+    return Recorder()

@@ -1,0 +1,243 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Recorder
+from voxgate.engines.pool import Birth, Pool, Priority, WorkerSpec
+from voxgate.errors import Code, EngineError, PeerError, RefusedError
+
+pytestmark = pytest.mark.slow
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def pool(metrics: Recorder) -> Make:
+    @asynccontextmanager
+    async def make(function: str = "load", **options: Any) -> AsyncIterator[Pool]:
+        spec = WorkerSpec(name="fake", factory=f"tests.engines.pool_runners:{function}", arguments={}, **options)
+        pool = Pool(spec, metrics)
+        await pool.start()
+        try:
+            yield pool
+        finally:
+            await pool.aclose()
+
+    return make
+
+
+@pytest.fixture(params=[Birth.SPAWN, Birth.FORK])
+def birth(request: pytest.FixtureRequest) -> Birth:
+    return Birth(request.param)
+
+
+async def test_results_come_in_order_and_more_than_a_window_of_them(pool: Make, birth: Birth) -> None:
+    async with pool(birth=birth) as p, p.open(("count", 500)) as results:
+        assert [number async for number in results] == list(range(500))
+
+
+async def test_a_fork_shares_what_the_zygote_loaded(pool: Make) -> None:
+    async with pool(birth=Birth.FORK, processes=2) as p:
+        *workers, zygote = p.pids
+        where = [await p.call(("where", None)) for _ in range(2)]
+        assert len(set(workers)) == 2
+        assert {pid for pid, _, _ in where} <= set(workers)
+        assert {loaded_in for _, loaded_in, _ in where} == {zygote}
+
+
+async def test_jobs_run_side_by_side_on_threads_and_processes(pool: Make, birth: Birth, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    async with pool(birth=birth, processes=2, threads=2) as p:
+        jobs = [asyncio.create_task(p.call(("wait_for_file", str(gate)))) for _ in range(3)]
+        assert await p.call(("echo", "not stuck behind three")) == "not stuck behind three"
+        gate.touch()
+        assert await asyncio.gather(*jobs) == ["seen"] * 3
+
+
+async def test_finals_go_before_partials(pool: Make, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    order: list[str] = []
+
+    async def job(p: Pool, name: str, priority: Priority) -> None:
+        order.append(await p.call(("echo", name), priority=priority))
+
+    async with pool() as p, asyncio.TaskGroup() as group:
+        group.create_task(p.call(("wait_for_file", str(gate))))
+        await asyncio.sleep(0)
+        for name, priority in [
+            ("partial", Priority.PARTIAL),
+            ("final", Priority.FINAL),
+            ("early", Priority.SPECULATIVE),
+        ]:
+            group.create_task(job(p, name, priority))
+        await asyncio.sleep(0)
+        gate.touch()
+    assert order == ["final", "early", "partial"]
+
+
+async def test_leaving_the_block_cancels_the_job(pool: Make, birth: Birth, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    async with pool(birth=birth) as p:
+        async with p.open(("until_cancelled", str(mark))) as results:
+            assert await anext(results) == "started"
+        assert await p.call(("echo", 1)) == 1
+        assert mark.read_text() == "cancelled"
+
+
+async def test_a_cancelled_job_that_still_waits_never_runs(pool: Make, tmp_path: Path, metrics: Recorder) -> None:
+    gate, mark = tmp_path / "gate", tmp_path / "mark"
+    async with pool() as p:
+        first = asyncio.create_task(p.call(("wait_for_file", str(gate))))
+        second = asyncio.create_task(p.call(("die_once", str(mark))))
+        await asyncio.sleep(0)
+        second.cancel()
+        gate.touch()
+        assert await first == "seen"
+        assert await p.call(("echo", 1)) == 1
+    assert not mark.exists()
+    assert metrics.gauges["queued", "fake"] == 0
+
+
+async def test_a_full_queue_and_a_long_wait_are_refused(pool: Make, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    async with pool(queue=1, wait_timeout_s=0.05) as p:
+        running = asyncio.create_task(p.call(("wait_for_file", str(gate))))
+        waiting = asyncio.create_task(p.call(("echo", 1)))
+        await asyncio.sleep(0)
+        with pytest.raises(RefusedError) as full:
+            await p.call(("echo", 2))
+        with pytest.raises(RefusedError) as late:
+            await waiting
+        gate.touch()
+        assert await running == "seen"
+        assert full.value.code == late.value.code == Code.BUSY
+        assert full.value.retry_after_s
+
+
+async def test_errors_cross_the_process_boundary_whole(pool: Make) -> None:
+    async with pool() as p:
+        with pytest.raises(PeerError) as peer:
+            await p.call(("peer_error", None))
+        assert (peer.value.code, peer.value.param, peer.value.message) == (Code.INVALID_AUDIO, "file", "not this")
+        with pytest.raises(EngineError, match="ZeroDivisionError") as bug:
+            await p.call(("bug", "the secret text"))
+        assert "secret" not in bug.value.message
+
+
+async def test_a_job_whose_worker_died_is_repeated_once(
+    pool: Make, birth: Birth, tmp_path: Path, metrics: Recorder
+) -> None:
+    async with pool(birth=birth) as p:
+        assert await p.call(("die_once", str(tmp_path / "mark"))) == "survived"
+        with pytest.raises(EngineError) as error:
+            await p.call(("die", None))
+        assert error.value.retryable
+        assert await p.call(("echo", "others notice nothing")) == "others notice nothing"
+    assert metrics.counted.count(("worker_restart", "fake")) == 3
+
+
+async def test_a_job_that_has_answered_is_not_repeated(pool: Make) -> None:
+    async with pool() as p, p.open(("answer_and_die", None)) as results:
+        assert await anext(results) == "first"
+        with pytest.raises(EngineError):
+            await anext(results)
+
+
+async def test_kill_9_hurts_nobody_else(pool: Make, birth: Birth, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    async with pool(birth=birth, processes=2) as p:
+        jobs = [asyncio.create_task(p.call(("wait_for_file", str(gate)))) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        os.kill(p.pids[0], signal.SIGKILL)
+        gate.touch()
+        assert await asyncio.gather(*jobs) == ["seen", "seen"]
+
+
+async def test_a_killed_zygote_is_raised_again(pool: Make) -> None:
+    async with pool(birth=Birth.FORK) as p:
+        zygote = p.pids[-1]
+        os.kill(zygote, signal.SIGKILL)
+        while zygote in p.pids:
+            await asyncio.sleep(0.01)
+        pid, loaded_in, _ = await p.call(("where", None))
+        assert (pid, loaded_in) == p.pids
+        assert loaded_in != zygote
+
+
+async def test_a_model_that_cannot_be_loaded_is_an_engine_error(pool: Make, birth: Birth) -> None:
+    with pytest.raises(EngineError, match="no such model"):
+        async with pool("broken", birth=birth):
+            pass
+
+
+async def test_loading_has_a_limit(pool: Make, birth: Birth) -> None:
+    with pytest.raises(EngineError, match=r"did not load within 0\.3 s"):
+        async with pool("slow_to_load", birth=birth, start_timeout_s=0.3):
+            pass
+
+
+async def test_workers_get_no_keys(pool: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("VOXGATE__LLM__API_KEY", "secret")
+    async with pool(environment={"OMP_NUM_THREADS": "1"}) as p:
+        assert await p.call(("environment", "OPENAI_API_KEY")) is None
+        assert await p.call(("environment", "VOXGATE__LLM__API_KEY")) is None
+        assert await p.call(("environment", "OMP_NUM_THREADS")) == "1"
+
+
+async def test_a_closed_pool_refuses_and_fails_what_waits(pool: Make, tmp_path: Path) -> None:
+    async with pool() as p:
+        job = asyncio.create_task(p.call(("wait_for_file", str(tmp_path / "never"))))
+        await asyncio.sleep(0)
+        await p.aclose()
+        await p.aclose()
+        with pytest.raises(EngineError):
+            await job
+        with pytest.raises(EngineError):
+            await p.call(("echo", 1))
+
+
+@pytest.mark.parametrize("birth", list(Birth))
+def test_no_worker_outlives_a_killed_server(birth: Birth) -> None:
+    """A server that is killed with -9 leaves nothing behind."""
+    script = f"""
+        import asyncio, sys
+        from voxgate.engines.pool import Birth, Pool, WorkerSpec
+        from tests.conftest import Recorder
+        async def main():
+            spec = WorkerSpec(name="fake", factory="tests.engines.pool_runners:load", arguments={{}},
+                              processes=2, birth=Birth({birth.value!r}))
+            pool = Pool(spec, Recorder())
+            await pool.start()
+            print(*pool.pids, flush=True)
+            await asyncio.sleep(60)
+        asyncio.run(main())
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        pids = [int(word) for word in server.stdout.readline().split()]
+        assert pids
+        server.kill()
+        server.wait()
+    deadline = time.monotonic() + 5
+    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not [pid for pid in pids if _alive(pid)]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
