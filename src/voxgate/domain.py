@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
@@ -126,6 +127,32 @@ class Balance:
     available: int
     """What can still be spent: everything granted, less everything charged and everything held."""
     held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """Who pays: a name, a tier and what is left."""
+
+    id: str
+    name: str
+    tier: Tier
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as anyone may see it; the key itself is shown once, when it is made, and kept nowhere."""
+
+    id: str
+    org_name: str
+    prefix: str
+    """The first characters of the key: enough to tell keys apart, not enough to guess one."""
+    label: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    """Right to the minute; None for a key that was never used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,26 @@ Engine packages name an `EnginePlugin` in the entry-point group `voxgate.engines
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from voxgate.domain import Balance, Principal, Recognition, Samples, Speech, Transcript, Usage, Utterance, Voice
+from voxgate.domain import (
+    ApiKey,
+    Balance,
+    Organization,
+    Principal,
+    Recognition,
+    Samples,
+    Speech,
+    Tier,
+    Transcript,
+    Usage,
+    Utterance,
+    Voice,
+)
 
 ENTRY_POINT_GROUP = "voxgate.engines"
 """Where engines, ours and strangers', are found."""
@@ -92,25 +106,43 @@ class AudioDecoder(Protocol):
 
 
 class Hold(Protocol):
-    """Credits set aside for work that is about to be done."""
+    """Credits set aside for work that is about to be done.
+
+    A step that was begun is finished even if its caller is cancelled: no step is ever half-done.
+    """
 
     amount: int
     """Micro-credits held so far."""
+    balance: Balance
+    """What the organization had after the last step."""
 
-    async def extend(self, total: int) -> None:
-        """Hold `total` micro-credits altogether. Raises RefusedError `insufficient_credits`, changing nothing."""
+    async def extend(self, total: int, *, earned: int = 0, units: Mapping[str, int] | None = None) -> None:
+        """Hold `total` micro-credits altogether. Raises RefusedError `insufficient_credits`, changing nothing.
+
+        `earned` (micro-credits) and `units` say what was delivered so far: what a crash from here on will be billed.
+        """
         ...
 
-    async def settle(self, charge: int, usage: Usage) -> Balance:
-        """Charge `charge` (at most `amount`), release the rest, write the usage; one transaction, only once."""
+    async def settle(self, charge: int, usage: Usage | None) -> Balance:
+        """Charge `charge` (at most `amount`), release the rest, write the usage; one transaction, only once.
+
+        The same call again changes nothing; another charge raises MisuseError. None: nothing was delivered.
+        """
         ...
 
 
 class Ledger(Protocol):
-    """Who has how much, append-only."""
+    """Who has how much, append-only. Every method raises StoreError where the database does not answer."""
 
-    async def hold(self, principal: Principal, amount: int, *, request_id: str) -> Hold:
-        """Set `amount` micro-credits aside. Raises RefusedError `insufficient_credits`."""
+    async def hold(self, principal: Principal, amount: int, *, request_id: str, surface: str) -> Hold:
+        """Set `amount` (> 0) micro-credits aside. Raises RefusedError `insufficient_credits`.
+
+        A caller that is cancelled meanwhile has nothing held.
+        """
+        ...
+
+    async def record(self, principal: Principal, usage: Usage) -> Balance:
+        """Write down work that costs nothing."""
         ...
 
     async def balance(self, org_id: str) -> Balance:
@@ -123,6 +155,44 @@ class Keys(Protocol):
 
     async def find(self, key: str) -> Principal | None:
         """The owner of an API key, or None for one that is unknown, revoked or expired."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Organizations and their keys, for the command line and administration; each method is one transaction."""
+
+    async def add_key(
+        self,
+        key: str,
+        *,
+        org: str,
+        tier: Tier,
+        grant: int,
+        label: str,
+        expires_at: datetime | None,
+        only_first: bool = False,
+    ) -> tuple[Organization, ApiKey] | None:
+        """Store the hash of `key` for the organization named `org`, which exists or is made.
+
+        One that is made gets `tier` and `grant` micro-credits; one that exists keeps its own.
+        None, and nothing stored, with `only_first` where any organization exists.
+        """
+        ...
+
+    async def keys(self, org: str | None = None) -> Sequence[ApiKey]:
+        """The keys of one organization, or all; oldest first."""
+        ...
+
+    async def revoke_key(self, key_id: str) -> ApiKey | None:
+        """End a key now; one that was revoked before keeps its time. None for an id that is not known."""
+        ...
+
+    async def grant(self, org: str, amount: int, *, grant_id: str) -> Organization | None:
+        """Add `amount` (> 0) micro-credits; the same `grant_id` again adds nothing. None for a name not known."""
+        ...
+
+    async def organizations(self, org: str | None = None) -> Sequence[Organization]:
+        """The organization of that name, or all; by name."""
         ...
 
 
