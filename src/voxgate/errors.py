@@ -6,6 +6,7 @@
     ├── RefusedError        not allowed or not now: key, tier, credit, capacity
     ├── ModelError          weights on disk: missing, broken, unreachable
     ├── EngineError         an engine failed: names the `engine`, says whether another try may help
+    │   └── UpstreamError   a server behind us answered with an error: its status and body, to be passed on
     ├── StoreError          the database did not answer
     └── MisuseError         our own fault: an illegal step
 
@@ -132,6 +133,31 @@ class EngineError(VoxgateError):
         self.engine = engine
         self.retryable = retryable
         """True where the same call may succeed at once: a worker died and was replaced."""
+
+
+class UpstreamError(EngineError):
+    """The server behind an engine answered with an error of its own, which keeps its status and its message."""
+
+    default_code = Code.UPSTREAM_ERROR
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        engine: str,
+        status: int,
+        body: bytes,
+        content_type: str = "application/json",
+        retryable: bool = False,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message, engine=engine, retryable=retryable, retry_after_s=retry_after_s)
+        self.status = status
+        """The HTTP status the upstream gave, 400 to 599; 502 where its error came inside a 200."""
+        self.body = body
+        """What the upstream said, to be sent on as it is; at most a few KiB, without our own credentials."""
+        self.content_type = content_type
+        """The media type of `body`."""
 
 
 class StoreError(VoxgateError):
