@@ -1,0 +1,155 @@
+"""What operators see: structured logs and Prometheus metrics. Neither ever holds speech, prompts or keys."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import Field
+from structlog.typing import Processor
+
+from voxgate.config import Settings
+
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+"""Of what `Prometheus.text` answers."""
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class LogSettings(Settings):
+    """`[log]`"""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    """`auto`: coloured lines on a terminal, JSON anywhere else."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class ObserveSettings(Settings):
+    """`[observe]`"""
+
+    loop_lag_interval_s: float = Field(default=0.5, gt=0)
+    """How often the delay of the event loop is sampled."""
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Send every log line of this process, ours and the libraries', through one formatter to stderr."""
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.level.upper())
+    for chatty in ("httpx", "httpcore", "uvicorn", "alembic", "aiosqlite", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Prometheus:
+    """The metrics of one server, as `ports.Metrics` and for the HTTP layer."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._stages = Histogram(
+            "voxgate_stage_seconds",
+            "Time of one stage of the work (queue_wait, decode, first_audio, first_token …)",
+            ("stage", "engine"),
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
+        self._events = Counter(
+            "voxgate_engine_events",
+            "Things that happened in engines (worker_restart, refused_busy, guards …)",
+            ("event", "engine"),
+            registry=self._registry,
+        )
+        self._levels = Gauge(
+            "voxgate_engine_level",
+            "Levels of engines (active, queued, workers)",
+            ("level", "engine"),
+            registry=self._registry,
+        )
+        self._requests = Histogram(
+            "voxgate_http_request_seconds",
+            "From the request's first byte to the answer's last",
+            ("route", "method", "status"),
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
+        self._active = Gauge("voxgate_http_requests_active", "HTTP requests being answered", registry=self._registry)
+        self._lag = Histogram(
+            "voxgate_event_loop_lag_seconds",
+            "How late the event loop wakes a sleeper",
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
+
+    def observe(self, stage: str, seconds: float, *, engine: str) -> None:
+        """A stage of an engine's work took this long."""
+        self._stages.labels(stage, engine).observe(seconds)
+
+    def count(self, event: str, *, engine: str) -> None:
+        """Something happened once."""
+        self._events.labels(event, engine).inc()
+
+    def gauge(self, name: str, value: float, *, engine: str) -> None:
+        """A level is now this."""
+        self._levels.labels(name, engine).set(value)
+
+    def request_began(self) -> Callable[[str, str, int], None]:
+        """Count a request as active; call the answer with (route, method, status) when it is over."""
+        began = time.perf_counter()
+        self._active.inc()
+
+        def over(route: str, method: str, status: int) -> None:
+            self._active.dec()
+            self._requests.labels(route, method, str(status)).observe(time.perf_counter() - began)
+
+        return over
+
+    async def watch_loop(self, interval_s: float) -> None:
+        """Sample the event loop's lag until cancelled."""
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(interval_s)
+            self._lag.observe(max(0.0, time.perf_counter() - before - interval_s))
+
+    def text(self) -> bytes:
+        """Everything measured, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class NoMetrics:
+    """A `ports.Metrics` that forgets: for the command line."""
+
+    def observe(self, stage: str, seconds: float, *, engine: str) -> None:
+        """Nothing."""
+
+    def count(self, event: str, *, engine: str) -> None:
+        """Nothing."""
+
+    def gauge(self, name: str, value: float, *, engine: str) -> None:
+        """Nothing."""

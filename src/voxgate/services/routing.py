@@ -1,0 +1,93 @@
+"""What the names of clients mean here: settings for models, voices and the order of engines."""
+
+from collections.abc import Mapping
+
+from voxgate.config import Settings
+
+HEARING, SPEAKING, CHATTING = "stt", "tts", "llm"
+"""What the target of a model alias can be, beside the name of an engine."""
+
+
+class ModelSettings(Settings):
+    """`[models]`: what the model names of clients mean."""
+
+    aliases: Mapping[str, str] = {
+        "valsea-transcribe": HEARING,
+        "valsea-rtt": HEARING,
+        "valsea-*-rtt": HEARING,
+        "whisper-1": HEARING,
+        "gpt-4o-transcribe": HEARING,
+        "gpt-4o-mini-transcribe": HEARING,
+        "valsea-tts": SPEAKING,
+        "valsea-tts-realtime": SPEAKING,
+        "tts-1": SPEAKING,
+        "tts-1-hd": SPEAKING,
+        "gpt-4o-mini-tts": SPEAKING,
+        "valsea-fast": CHATTING,
+        "gpt-*": CHATTING,
+    }
+    """Name or pattern -> `stt`, `tts` or `llm` (the engine that fits best), `ENGINE`, or `ENGINE/MODEL`.
+
+    The first pattern that fits counts, exact names before patterns.
+    """
+
+
+class VoiceAlias(Settings):
+    """One entry of `[voices.aliases]`: a voice name of clients."""
+
+    gender: str
+    """`female`, `male` or `neutral`."""
+    languages: tuple[str, ...] = ()
+    """Languages the name may be used for; empty: every one that a voice of `use` speaks."""
+    use: tuple[str, ...]
+    """`ENGINE/VOICE`, best first; `ENGINE/*` is that engine's voice for the language, of this gender if it has one."""
+
+
+def voice_alias(gender: str, *use: str, languages: tuple[str, ...] = ()) -> VoiceAlias:
+    """An entry of `[voices.aliases]`, written short."""
+    return VoiceAlias(gender=gender, languages=languages, use=use)
+
+
+_EN = ("en",)
+
+
+class VoiceSettings(Settings):
+    """`[voices]`: what the voice names of clients mean."""
+
+    commercial_only: bool = False
+    """Refuse voices whose licence is unclear for commercial use."""
+    aliases: Mapping[str, VoiceAlias] = {
+        "valsea-neutral": voice_alias("neutral", "piper/joe", "espeak/*"),
+        "valsea-default": voice_alias("neutral", "piper/joe", "espeak/*"),
+        "valsea-male": voice_alias("male", "piper/joe", "espeak/*"),
+        "valsea-female": voice_alias("female", "espeak/en-us+f2", "espeak/*"),
+        "aria": voice_alias("female", "espeak/en-us+f3", languages=_EN),
+        "andrew": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
+        "alloy": voice_alias("female", "espeak/en-us+f1", languages=_EN),
+        "echo": voice_alias("male", "piper/joe+115", "espeak/en-us+m2", languages=_EN),
+        "fable": voice_alias("male", "piper/joe+130", "espeak/en-us+m3", languages=_EN),
+        "onyx": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
+        "nova": voice_alias("female", "espeak/en-us+f4", languages=_EN),
+        "shimmer": voice_alias("female", "espeak/en-us+f5", languages=_EN),
+        "mekdes": voice_alias("female", "espeak/*", languages=("am",)),
+        "ameha": voice_alias("male", "espeak/*", languages=("am",)),
+        "betty": voice_alias("female", "espeak/*", languages=("am",)),
+        "ubax": voice_alias("female", "espeak/*", languages=("so",)),
+        "muuse": voice_alias("male", "espeak/*", languages=("so",)),
+        "sami": voice_alias("male", "espeak/*", languages=("ti",)),
+        "ibsaa": voice_alias("male", "espeak/*", languages=("om",)),
+    }
+
+
+class RoutingSettings(Settings):
+    """`[routing]`: which engine is asked first."""
+
+    stt: tuple[str, ...] = ("moonshine",)
+    """Recognizers, best first; the first that serves the language is used."""
+    tts: tuple[str, ...] = ("piper", "espeak")
+    """Engines that speak; which one does is told by the voice."""
+    llm: tuple[str, ...] = ("auto",)
+    """Language models; the first is the default. `auto`: OPENAI_BASE_URL or OPENAI_API_KEY, else Ollama on this
+    machine, else the demo model."""
+    default_language: str = "english"
+    """Heard where a client names no language and none was recognized."""
