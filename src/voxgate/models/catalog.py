@@ -134,6 +134,16 @@ class UrlSource(_Frozen):
 Source = Annotated[IndexSource | NpmSource | HubSource | UrlSource, Field(discriminator="kind")]
 
 
+class Made(_Frozen):
+    """One file a conversion makes."""
+
+    name: PlainName
+    bytes: int = Field(default=0, ge=0)
+    """0 where nobody has measured it."""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    """Empty where nobody has measured it: then the converter's self-test is what there is."""
+
+
 class Conversion(_Frozen):
     """How fetched files become what an engine reads."""
 
@@ -141,8 +151,8 @@ class Conversion(_Frozen):
     """The module in `voxgate.models.convert`."""
     version: int = Field(ge=1)
     """Raised whenever the converter writes something else; what an older one wrote is then made again."""
-    files: tuple[File, ...] = Field(min_length=1)
-    """What came out where it was measured. Other versions of numpy may differ: a warning and a self-test."""
+    files: tuple[Made, ...] = Field(min_length=1)
+    """What comes out. Digests are as measured; other versions of numpy may differ: a warning and a self-test."""
 
 
 class Model(_Frozen):
@@ -164,14 +174,10 @@ class Model(_Frozen):
     sources: tuple[Source, ...] = Field(min_length=1)
 
     @property
-    def installed(self) -> tuple[File, ...]:
-        """The files an engine finds in the model's folder, as they were where they were measured."""
-        return self.convert.files if self.convert else self.files
-
-    @property
     def installed_bytes(self) -> int:
-        """Space the model takes once pulled."""
-        return sum(file.bytes for file in self.installed)
+        """Space the model takes once pulled, about: a conversion nobody has measured counts as what goes into it."""
+        fetched = sum(file.bytes for file in self.files)
+        return (self.convert and sum(file.bytes for file in self.convert.files)) or fetched
 
     @property
     def pull_bytes(self) -> int:
@@ -200,15 +206,11 @@ class Model(_Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [file.name for file in self.files]
-        if self.convert:
-            names_out = [file.name for file in self.convert.files]
-            if len(set(names_out)) != len(names_out):
-                raise ValueError(f"{self.name}: a converted file is named twice")
-        if len(set(names)) != len(names):
-            raise ValueError(f"{self.name}: a file is named twice")
-        taken = {*names, *(file.name for file in self.installed), MANIFEST_NAME}
-        if taken.intersection(self.licence_names) or MANIFEST_NAME in names:
-            raise ValueError(f"{self.name}: two things would have the same file name")
+        made = [file.name for file in self.convert.files] if self.convert else []
+        for beside_each_other in (names, made):
+            together = [*beside_each_other, *self.licence_names, MANIFEST_NAME]
+            if len(set(together)) != len(together):
+                raise ValueError(f"{self.name}: two things would have the same file name")
         for source in self.sources:
             if isinstance(source, IndexSource | NpmSource):
                 given = {part.file for carrier in source.carriers for part in carrier.members(self.files)}

@@ -223,7 +223,10 @@ class ModelStore:
             folder = self.root / model.name
             if not force:
                 _reuse(model, folder, work)
-            origin = sources.collect(model, work, progress) or "files that were here already"
+            known = Manifest.read(folder)
+            origin = sources.collect(model, work, progress) or (
+                known.origin if known else "files that were here already"
+            )
             warnings: tuple[str, ...] = ()
             if model.convert:
                 progress(Step(model.name, Stage.CONVERTING))

@@ -11,6 +11,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from voxgate.errors import VoxgateError
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Convert, or test what was converted; the exit code of the process. A traceback means the converter failed."""
@@ -32,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
             selftest(*options.folders)
         else:
             converter.convert(*options.folders)
+    except VoxgateError as error:
+        print(error.message, file=sys.stderr)
+        return 1
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return errno.ENOSPC
