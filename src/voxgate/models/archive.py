@@ -5,11 +5,14 @@ path on disk. What remains to be refused: links and other special members, encry
 members that grow beyond what is expected (bombs), and archives that end early.
 """
 
+import errno
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
@@ -49,14 +52,31 @@ def open_archive(path: Path, *, unpacked_limit: int) -> Archive:
 
     `unpacked_limit`: bytes a tarball may hold altogether, for it is read from start to end. Raises SourceError.
     """
+    with _damage_told(path.name):
+        return _Zip(path) if zipfile.is_zipfile(path) else _Tar(path, unpacked_limit)
+
+
+@contextmanager
+def _damage_told(what: str) -> Iterator[None]:
+    """Whatever zipfile and tarfile raise on damaged input, as one SourceError. (Fuzzing found every one of these.)"""
     try:
-        if zipfile.is_zipfile(path):
-            return _Zip(path)
-        return _Tar(path, unpacked_limit)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        yield
+    except OSError as error:
+        # A position before the start of the file is EINVAL, a broken gzip stream has no errno; the rest is the disk.
+        if error.errno not in (None, errno.EINVAL):
             raise
-        raise SourceError(f"{path.name} is not a readable archive ({error})") from error
+        raise SourceError(f"{what} is damaged ({error})") from error
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        struct.error,
+        EOFError,
+        ValueError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
+        raise SourceError(f"{what} is damaged ({error})") from error
 
 
 class _Zip:
@@ -96,16 +116,13 @@ class _Zip:
             raise SourceError(f"{member} in {self._name} is compressed in a way wheels are not")
         if entry.file_size > limit:
             raise SourceError(f"{member} in {self._name} has {entry.file_size} bytes, at most {limit} expected")
-        try:
-            with self._file.open(entry) as stream:
-                yield from _bounded(stream, member, limit)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise SourceError(f"{member} in {self._name} is damaged ({error})") from error
+        with _damage_told(f"{member} in {self._name}"), self._file.open(entry) as stream:
+            yield from _bounded(stream, member, limit)
 
 
 class _Tar:
     def __init__(self, path: Path, unpacked_limit: int) -> None:
-        self._file = tarfile.open(path, mode="r:*")  # noqa: SIM115 - closed by __exit__
+        self._file = tarfile.open(path, mode="r:gz")  # noqa: SIM115 - closed by __exit__
         self._name = path.name
         self._members: dict[str, list[tarfile.TarInfo]] = {}
         try:
@@ -142,14 +159,12 @@ class _Tar:
             raise SourceError(f"{member} in {self._name} is no plain file")
         if entry.size > limit:
             raise SourceError(f"{member} in {self._name} has {entry.size} bytes, at most {limit} expected")
-        try:
+        with _damage_told(f"{member} in {self._name}"):
             stream = self._file.extractfile(entry)
             if stream is None:
                 raise SourceError(f"{member} in {self._name} is no plain file")
             with stream:
                 yield from _bounded(stream, member, limit)
-        except (tarfile.TarError, zlib.error, EOFError) as error:
-            raise SourceError(f"{member} in {self._name} is damaged ({error})") from error
 
 
 def _bounded(stream: IO[bytes], member: str, limit: int) -> Iterator[bytes]:

@@ -26,11 +26,14 @@ _SLACK_BYTES = 8 << 20
 """What a client may write beside the archive (npm keeps an index) before it is stopped."""
 
 _PIP_UNREACHABLE = re.compile(
-    r"Could not fetch URL [^\n]*?: (?P<why>connection error[^\n]*|[^\n]*5\d\d Server Error[^\n]*|[^\n]*ssl[^\n]*)"
-    r"|(?P<error>(?:ReadTimeoutError|ConnectTimeout|NewConnectionError|ProxyError|SSLError|ConnectionError)[^\n]*)",
-    re.IGNORECASE,
+    r"Could not fetch URL \S+: (?!404 )(?P<page>.*?)(?: for url: \S+)? - skipping$"
+    r"|^(?:ERROR: )?.*?(?P<wheel>(?:ReadTimeoutError|ConnectTimeoutError|NewConnectionError|ProxyError|SSLError).*)$",
+    re.MULTILINE,
 )
-"""How pip 23 to 26 says, at -vv, that the index did not answer. Without -vv it calls the package non-existent."""
+"""How pip 25 and 26 says, at -vv, that the index did not answer: for its page of the package, and for the wheel itself.
+
+A 404 is an answer: the index is well and has no such package. Without -vv all of these read "no matching distribution".
+"""
 
 _NPM_CODE = re.compile(r"npm (?:error|ERR!) code (?P<code>\w+)")
 _NPM_ANSWERED = {"E404", "ETARGET", "EINTEGRITY", "EINVALIDPACKAGENAME", "EINVALIDTAGNAME"}
@@ -52,8 +55,7 @@ def fetch_wheel(carrier: Carrier, folder: Path, *, patience: Patience, grown: Gr
         if "No module named pip" in log:
             raise SourceError("pip is not installed in this environment", down=True)
         if unreachable := _PIP_UNREACHABLE.search(log):
-            why = (unreachable["why"] or unreachable["error"]).removesuffix("- skipping").strip()
-            raise SourceError(f"not reachable ({why[:160]})", down=True)
+            raise SourceError(f"not reachable ({(unreachable['page'] or unreachable['wheel'])[:160]})", down=True)
         raise SourceError(f"pip: {_last(log, 'ERROR: ')}")
     return _only(folder, "*.whl", carrier)
 

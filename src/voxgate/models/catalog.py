@@ -216,8 +216,9 @@ class Model(_Frozen):
                 given = {part.file for carrier in source.carriers for part in carrier.members(self.files)}
                 if given != set(names):
                     raise ValueError(f"{self.name}: its {source.kind} source does not give exactly its files")
+        known = {language.tag for language in languages.all_languages()}
         for tag in self.languages:
-            if languages.parse(tag).tag != tag:
+            if tag not in known:
                 raise ValueError(f"{self.name}: {tag!r} is not a tag of the registry")
         if not self.commercial and not self.caveat:
             raise ValueError(f"{self.name}: says it is not for commercial use but not why")
