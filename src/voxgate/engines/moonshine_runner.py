@@ -1,0 +1,162 @@
+"""Moonshine inside its worker process: one utterance in, a transcript and what happened on the way out."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from voxgate.domain import SPEECH_RATE, Recognition, Transcript, Word
+from voxgate.engines import moonshine_guards as guards
+from voxgate.engines.moonshine_alignment import word_times
+from voxgate.engines.moonshine_decoding import (
+    Cancelled,
+    Decoded,
+    Ending,
+    NextTokens,
+    greedy,
+    looping,
+    token_limit,
+    without_loop,
+)
+from voxgate.engines.moonshine_guards import Prepared
+from voxgate.engines.moonshine_hints import Hints, beam, occurrences, respell, terms
+from voxgate.engines.moonshine_model import MoonshineModel
+from voxgate.engines.moonshine_tokens import Span, Vocabulary
+from voxgate.errors import Code, PeerError
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker is asked."""
+
+    request: Recognition
+    prefix: tuple[int, ...] = ()
+    """Tokens the text begins with, known from an earlier piece of the same audio; only without hints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a worker answers."""
+
+    transcript: Transcript
+    tokens: tuple[int, ...]
+    """What the model said, before any respelling."""
+    seconds: float
+    """Time spent on it."""
+    guards: tuple[str, ...] = ()
+    """Which guards acted: `guard_a` (an empty text questioned), `guard_b` (a text doubted), `guard_c` (a text that
+    would not end)."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The best reading of one utterance so far."""
+
+    prepared: Prepared
+    decoded: Decoded
+    guards: list[str] = field(default_factory=list)
+
+
+def create(folder: str) -> "MoonshineRunner":
+    """The runner of a worker process, loaded from the model's folder."""
+    return MoonshineRunner(Path(folder))
+
+
+class MoonshineRunner:
+    """Carries out jobs, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._vocabulary = Vocabulary.read(folder / "tokenizer.bin")
+        self._model = MoonshineModel(folder)
+
+    def run(self, job: Job, cancelled: Callable[[], bool]) -> Iterator[Outcome]:
+        """Exactly one Outcome, or none where the caller has left. PeerError where samples are not finite."""
+        started = time.perf_counter()
+        try:
+            outcome = self._recognize(job, cancelled, started)
+        except Cancelled:
+            return
+        yield outcome
+
+    def _recognize(self, job: Job, cancelled: Callable[[], bool], started: float) -> Outcome:
+        request = job.request
+        if not np.isfinite(request.audio).all():
+            raise PeerError("the audio holds samples that are no numbers", code=Code.INVALID_AUDIO, param="file")
+        wanted = terms(request.hints)
+        attempt = self._attempt(job, Hints(wanted, self._vocabulary), cancelled)
+        decoded = attempt.decoded
+        spoken = self._vocabulary.words(decoded.tokens)
+        found = occurrences(spoken, wanted)
+        unclear = guards.unclear(
+            decoded.log_probs, [spoken[k] for m in found for k in range(m.first, m.first + m.count)]
+        )
+        if unclear:
+            attempt.guards.append("guard_b")
+        words = respell(spoken, found) if request.speech_certain or not unclear else []
+        transcript = Transcript(
+            text=" ".join(word.text for word in words),
+            language="en",
+            words=self._words(words, attempt, len(request.audio)) if request.words else (),
+            confidence=math.exp(decoded.mean_log_prob) if words else None,
+            unclear=unclear and bool(words),
+        )
+        return Outcome(transcript, decoded.tokens, time.perf_counter() - started, tuple(attempt.guards))
+
+    def _attempt(self, job: Job, hints: Hints, cancelled: Callable[[], bool]) -> _Attempt:
+        """Decode, and once more where the result cannot be right."""
+        prepared = guards.prepare(job.request.audio)
+        heard = self._model.hear(prepared.audio, cancelled)
+        seconds = len(prepared.audio) / SPEECH_RATE
+
+        def decode(heard: NextTokens, *, never_empty: bool = False) -> Decoded:
+            limit = token_limit(seconds)
+            if hints and not job.prefix:
+                return beam(heard, limit, hints, cancelled=cancelled, never_empty=never_empty)
+            return greedy(
+                heard,
+                limit,
+                cancelled=cancelled,
+                is_number=self._vocabulary.is_number,
+                prefix=job.prefix,
+                never_empty=never_empty,
+            )
+
+        attempt = _Attempt(prepared, decode(heard))
+        if not attempt.decoded.tokens and job.request.speech_certain:
+            attempt.guards.append("guard_a")
+            forced = decode(heard, never_empty=True)
+            if forced.mean_log_prob > guards.UNCLEAR_BELOW:
+                attempt.decoded = forced
+        if attempt.decoded.ending is not Ending.SAID:
+            attempt.guards.append("guard_c")
+            attempt.prepared = guards.padded(prepared)
+            attempt.decoded = decode(self._model.hear(attempt.prepared.audio, cancelled))
+            attempt.decoded = self._once(attempt.decoded)
+        return attempt
+
+    def _once(self, decoded: Decoded) -> Decoded:
+        """The text with a loop at its end said once."""
+        length = looping(decoded.tokens, self._vocabulary.is_number)
+        if not length:
+            return decoded
+        kept = without_loop(decoded.tokens, length)
+        return Decoded(
+            decoded.tokens[:kept], decoded.log_probs[:kept], decoded.attention[:, : kept + 1], decoded.ending
+        )
+
+    def _words(self, words: list[Span], attempt: _Attempt, samples: int) -> tuple[Word, ...]:
+        """Word times in the caller's audio, and the probability of the least likely token of each."""
+        times = word_times(words, attempt.decoded.attention, attempt.prepared.audio)
+        probabilities = np.exp(attempt.decoded.log_probs)
+        return tuple(
+            Word(
+                word.text,
+                min(max(start + attempt.prepared.offset, 0), samples),
+                min(max(end + attempt.prepared.offset, 0), samples),
+                float(probabilities[word.first : word.last + 1].min()),
+            )
+            for word, (start, end) in zip(words, times, strict=True)
+        )
