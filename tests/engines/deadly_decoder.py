@@ -12,7 +12,7 @@ from voxgate.engines.pyav_decoder import DecodingRunner
 
 class DeadlyRunner(DecodingRunner):
     def run(self, request: Any, cancelled: Callable[[], bool]) -> Iterator[Samples]:
-        for number, block in enumerate(super().run(request, cancelled)):
+        for number, block in enumerate(super().run(request, cancelled), start=request.skip):
             if Path(request.path).name.startswith("deadly") and number == 1:
                 os.kill(os.getpid(), signal.SIGSEGV)
             yield block

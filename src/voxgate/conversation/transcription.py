@@ -1,0 +1,232 @@
+"""Audio of any length to text: hear where somebody speaks, recognize each stretch, give them back in order.
+
+Memory does not grow with the length of the audio: at most `look_ahead` + 1 segments are held, and a source that is
+pulled (a file) is read no faster than it is recognized.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from voxgate.audio.framing import Windows
+from voxgate.audio.loudness import raise_quiet
+from voxgate.conversation.segmenter import Segment, Segmenter, SegmentSettings
+from voxgate.domain import SPEECH_RATE, Recognition, Samples, Word
+from voxgate.ports import SpeechToText, Vad
+
+_INLINE_WINDOWS = 4
+"""Windows judged on the event loop itself (0.5 ms); more at a time go to a thread: onnxruntime releases the GIL."""
+_SHORT = SPEECH_RATE
+"""Segments shorter than a second are given silence around them: cut tight, Moonshine hears \"B.S.\" for \"yes\"."""
+_ZEROS_BEFORE = SPEECH_RATE // 10
+_ZEROS_BEHIND = SPEECH_RATE // 5
+_UNSPACED = frozenset({"zh", "yue", "ja", "th"})
+"""Languages written without a space between sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionRequest:
+    """What is asked about the audio; the fields are those of domain.Recognition."""
+
+    language: str = "en"
+    hints: tuple[str, ...] = ()
+    words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileSegment:
+    """One recognized stretch of speech. Positions are samples at SPEECH_RATE from the beginning of the audio."""
+
+    start: int
+    end: int
+    text: str
+    """Never empty."""
+    language: str
+    words: tuple[Word, ...]
+    """Counted from the beginning of the audio too; empty unless asked for."""
+    confidence: float | None
+    unclear: bool
+    """The engine itself doubts the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTranscript:
+    """What a whole recording says."""
+
+    text: str
+    """Empty where nobody speaks."""
+    segments: tuple[FileSegment, ...]
+    language: str
+    duration: int
+    """Samples at SPEECH_RATE, silence included."""
+
+    @property
+    def seconds(self) -> float:
+        """The duration in seconds."""
+        return self.duration / SPEECH_RATE
+
+
+class Transcriber:
+    """A voice detector and a recognizer, put together."""
+
+    def __init__(
+        self, vad: Vad, stt: SpeechToText, *, look_ahead: int = 1, settings: SegmentSettings | None = None
+    ) -> None:
+        """`look_ahead`: segments recognized at once, as many as the recognizer has cores."""
+        self._vad = vad
+        self._stt = stt
+        self._look_ahead = max(1, look_ahead)
+        self._settings = settings or SegmentSettings()
+
+    @asynccontextmanager
+    async def open(
+        self, blocks: AsyncIterator[Samples], request: TranscriptionRequest
+    ) -> AsyncIterator["Transcription"]:
+        """The segments of `blocks` (mono at SPEECH_RATE, of any size) as they are recognized, in order.
+
+        Leaving the block cancels what is still being recognized. What `blocks` and the engine raise comes out of the
+        iteration.
+        """
+        segmenter = Segmenter(self._settings, max_seconds=self._stt.max_seconds)
+        run = Transcription(blocks, _Hearing(self._vad, segmenter), self._stt, request, self._look_ahead)
+        try:
+            yield run
+        finally:
+            await run.cancel()
+
+    async def transcribe(self, blocks: AsyncIterator[Samples], request: TranscriptionRequest) -> FileTranscript:
+        """The whole recording. Raises EngineError, and what `blocks` raises."""
+        async with self.open(blocks, request) as run:
+            segments = tuple([segment async for segment in run])
+        language = segments[0].language if segments else request.language
+        glue = "" if language.split("-")[0] in _UNSPACED else " "
+        return FileTranscript(glue.join(each.text for each in segments), segments, language, run.duration)
+
+
+class Transcription:
+    """One recording on its way: iterate over its segments."""
+
+    def __init__(
+        self,
+        blocks: AsyncIterator[Samples],
+        hearing: "_Hearing",
+        stt: SpeechToText,
+        request: TranscriptionRequest,
+        look_ahead: int,
+    ) -> None:
+        self._blocks = blocks
+        self._hearing = hearing
+        self._stt = stt
+        self._request = request
+        self._look_ahead = look_ahead
+        self._waiting: deque[Segment] = deque()
+        self._working: deque[asyncio.Task[FileSegment | None]] = deque()
+        self._ended = False
+
+    @property
+    def duration(self) -> int:
+        """Samples read so far; those of the whole recording once the iteration is over."""
+        return self._hearing.duration
+
+    def __aiter__(self) -> "Transcription":
+        return self
+
+    async def __anext__(self) -> FileSegment:
+        while True:
+            running = self._start()
+            if self._working and self._working[0].done():
+                found = self._working.popleft().result()
+                if found is not None:
+                    return found
+            elif not (self._waiting or self._ended):
+                await self._hear()
+            elif running:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                raise StopAsyncIteration
+
+    async def cancel(self) -> None:
+        """Stop what is still being recognized, and wait until it has."""
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+        self._working.clear()
+
+    def _start(self) -> list[asyncio.Task[FileSegment | None]]:
+        """Put waiting segments to work while there is room; all tasks that are not done."""
+        running = [task for task in self._working if not task.done()]
+        while self._waiting and len(running) < self._look_ahead:
+            task = asyncio.create_task(_recognize(self._stt, self._waiting.popleft(), self._request))
+            self._working.append(task)
+            running.append(task)
+        return running
+
+    async def _hear(self) -> None:
+        try:
+            block = await anext(self._blocks)
+        except StopAsyncIteration:
+            self._ended = True
+            self._waiting += self._hearing.flush()
+        else:
+            self._waiting += await self._hearing.feed(block)
+
+
+class _Hearing:
+    """Blocks in, segments of speech out."""
+
+    def __init__(self, vad: Vad, segmenter: Segmenter) -> None:
+        self._windows = Windows(vad.window)
+        self._stream = vad.open()
+        self._segmenter = segmenter
+        self.duration = 0
+
+    async def feed(self, block: Samples) -> list[Segment]:
+        """The segments that `block` completes."""
+        self.duration += len(block)
+        windows = self._windows.feed(block)
+        if len(windows) <= _INLINE_WINDOWS:
+            return self._judge(windows)
+        return await asyncio.to_thread(self._judge, windows)
+
+    def flush(self) -> list[Segment]:
+        """The audio has ended: the last window is judged with silence behind it."""
+        left = self._windows.pending
+        last = self._windows.flush()
+        done = [] if last is None else self._segmenter.feed(last[:left], self._stream.probability(last))
+        return done + self._segmenter.flush()
+
+    def _judge(self, windows: list[Samples]) -> list[Segment]:
+        done: list[Segment] = []
+        for window in windows:
+            done += self._segmenter.feed(window, self._stream.probability(window))
+        return done
+
+
+async def _recognize(stt: SpeechToText, segment: Segment, request: TranscriptionRequest) -> FileSegment | None:
+    """What `segment` says, its words moved to where they are in the recording; None if it says nothing."""
+    audio, padding = segment.audio, 0
+    if len(audio) < _SHORT:
+        audio, padding = np.pad(audio, (_ZEROS_BEFORE, _ZEROS_BEHIND)), _ZEROS_BEFORE
+    heard = await stt.recognize(
+        Recognition(raise_quiet(audio), language=request.language, hints=request.hints, words=request.words)
+    )
+    text = heard.text.strip()
+    if not text:
+        return None
+    words = tuple(
+        replace(
+            word,
+            start=segment.start + _within(word.start - padding, segment),
+            end=segment.start + _within(word.end - padding, segment),
+        )
+        for word in heard.words
+    )
+    return FileSegment(segment.start, segment.end, text, heard.language, words, heard.confidence, heard.unclear)
+
+
+def _within(position: int, segment: Segment) -> int:
+    return min(max(position, 0), len(segment.audio))
