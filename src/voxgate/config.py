@@ -35,11 +35,7 @@ class Loaded(Generic[Schema]):
 
     settings: Schema
     origins: Mapping[str, str]
-    """Dotted key -> `voxgate.toml`, `environment` or `command line`; a key that is missing has its default."""
-
-    def rows(self) -> Iterator[tuple[str, str, str]]:
-        """(dotted key, value as text, origin) of the whole effective tree; secrets are shown as `**********`."""
-        yield from _rows(self.settings, "", self.origins)
+    """Dotted key -> `voxgate.toml`, `environment NAME` or `command line`; a key that is missing has its default."""
 
 
 def load(
@@ -70,6 +66,22 @@ def load(
     except ValidationError as error:
         raise _explain(error, origins) from None
     return Loaded(settings, origins)
+
+
+def parse_section(schema: type[Schema], tree: Mapping[str, Any], *, at: str, origins: Mapping[str, str]) -> Schema:
+    """One section whose schema is known only later, such as an engine's. Raises ConfigError like `load`."""
+    section = dict(tree)
+    _check_keys(schema, section, f"{at}.", origins)
+    _read_secret_files(schema, section, f"{at}.")
+    try:
+        return schema.model_validate(section)
+    except ValidationError as error:
+        raise _explain(error, origins, f"{at}.") from None
+
+
+def rows(settings: BaseModel, at: str, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """(dotted key, value as text, origin) of every setting below `at`; secrets are shown as `**********`."""
+    yield from _rows(settings, at, origins)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -170,9 +182,9 @@ def _read_secret_files(schema: type[BaseModel], tree: dict[str, Any], at: str) -
                 _read_secret_files(model, value, f"{at}{name}.")
 
 
-def _explain(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+def _explain(error: ValidationError, origins: Mapping[str, str], at: str = "") -> ConfigError:
     first = error.errors(include_url=False, include_input=False)[0]
-    dotted = ".".join(str(part) for part in first["loc"])
+    dotted = at + ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     where = origins.get(dotted, "configuration")
     return ConfigError(f"{where}: {dotted}: {message[:1].lower()}{message[1:]}", param=dotted)

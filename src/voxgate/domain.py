@@ -57,6 +57,34 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSegment:
+    """One recognized stretch of a recording. Positions are samples at SPEECH_RATE from the beginning of the audio."""
+
+    start: int
+    end: int
+    text: str
+    """Never empty."""
+    language: str
+    words: tuple[Word, ...]
+    """Counted from the beginning of the audio too; empty unless asked for."""
+    confidence: float | None
+    unclear: bool
+    """The engine itself doubts the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTranscript:
+    """What a whole recording says."""
+
+    text: str
+    """Empty where nobody speaks."""
+    segments: tuple[FileSegment, ...]
+    language: str
+    duration: int
+    """Samples at SPEECH_RATE, silence included."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recognition:
     """What is asked of a recognizer."""
 

@@ -58,6 +58,17 @@ class TextToSpeech(Protocol):
         ...
 
 
+class ChatAnswer(Protocol):
+    """An answer, piece by piece, in OpenAI's objects."""
+
+    usage: Mapping[str, Any] | None
+    """OpenAI's `usage` object, once the last piece was taken; None from models that do not count."""
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]: ...
+
+    async def __anext__(self) -> dict[str, Any]: ...
+
+
 @runtime_checkable
 class LanguageModel(Protocol):
     """Answers in OpenAI's chat dialect."""
@@ -67,7 +78,7 @@ class LanguageModel(Protocol):
     demo: bool
     """True for a model too small to be useful in production; shown wherever the model is named."""
 
-    def open(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]]:
+    def open(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[ChatAnswer]:
         """The answer to a `POST /v1/chat/completions` body.
 
         With `stream` true: one `chat.completion.chunk` after another; else exactly one `chat.completion`.

@@ -1,35 +1,11 @@
 """What the names of clients mean here: settings for models, voices and the order of engines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from voxgate.config import Settings
 
 HEARING, SPEAKING, CHATTING = "stt", "tts", "llm"
 """What the target of a model alias can be, beside the name of an engine."""
-
-
-class ModelSettings(Settings):
-    """`[models]`: what the model names of clients mean."""
-
-    aliases: Mapping[str, str] = {
-        "valsea-transcribe": HEARING,
-        "valsea-rtt": HEARING,
-        "valsea-*-rtt": HEARING,
-        "whisper-1": HEARING,
-        "gpt-4o-transcribe": HEARING,
-        "gpt-4o-mini-transcribe": HEARING,
-        "valsea-tts": SPEAKING,
-        "valsea-tts-realtime": SPEAKING,
-        "tts-1": SPEAKING,
-        "tts-1-hd": SPEAKING,
-        "gpt-4o-mini-tts": SPEAKING,
-        "valsea-fast": CHATTING,
-        "gpt-*": CHATTING,
-    }
-    """Name or pattern -> `stt`, `tts` or `llm` (the engine that fits best), `ENGINE`, or `ENGINE/MODEL`.
-
-    The first pattern that fits counts, exact names before patterns.
-    """
 
 
 class VoiceAlias(Settings):
@@ -80,7 +56,7 @@ class VoiceSettings(Settings):
 
 
 class RoutingSettings(Settings):
-    """`[routing]`: which engine is asked first."""
+    """`[routing]`: which engine is asked first, and for which model name."""
 
     stt: tuple[str, ...] = ("moonshine",)
     """Recognizers, best first; the first that serves the language is used."""
@@ -89,5 +65,32 @@ class RoutingSettings(Settings):
     llm: tuple[str, ...] = ("auto",)
     """Language models; the first is the default. `auto`: OPENAI_BASE_URL or OPENAI_API_KEY, else Ollama on this
     machine, else the demo model."""
+    vad: str = "silero"
+    """The voice detector."""
+    decoder: str = "pyav"
+    """What reads audio files."""
     default_language: str = "english"
     """Heard where a client names no language and none was recognized."""
+    models: Mapping[str, str] = {
+        "valsea-transcribe": HEARING,
+        "valsea-rtt": HEARING,
+        "valsea-*-rtt": HEARING,
+        "whisper-1": HEARING,
+        "gpt-4o-transcribe": HEARING,
+        "gpt-4o-mini-transcribe": HEARING,
+        "valsea-tts": SPEAKING,
+        "valsea-tts-realtime": SPEAKING,
+        "tts-1": SPEAKING,
+        "tts-1-hd": SPEAKING,
+        "gpt-4o-mini-tts": SPEAKING,
+        "valsea-fast": CHATTING,
+        "gpt-*": CHATTING,
+    }
+    """What the model names of clients mean. Name or pattern -> `stt`, `tts` or `llm` (the engine that fits best),
+    `ENGINE`, or `ENGINE/MODEL`. Exact names count before patterns, and the first pattern that fits."""
+
+    def engines(self, llm_order: Iterable[str]) -> tuple[str, ...]:
+        """Every engine that is to run; `llm_order` is `llm` with `auto` resolved."""
+        kinds = (HEARING, SPEAKING, CHATTING)
+        aliased = (target.partition("/")[0] for target in self.models.values() if target not in kinds)
+        return tuple(dict.fromkeys([*self.stt, *self.tts, *llm_order, *aliased, self.vad, self.decoder]))

@@ -16,7 +16,6 @@ from voxgate.services.routing import (
     CHATTING,
     HEARING,
     SPEAKING,
-    ModelSettings,
     RoutingSettings,
     VoiceSettings,
     voice_alias,
@@ -76,13 +75,11 @@ class Switchboard:
         engines: Iterable[Running],
         *,
         routing: RoutingSettings,
-        models: ModelSettings,
         voices: VoiceSettings,
         llm_order: Sequence[str],
     ) -> None:
         self.engines: Mapping[str, Running] = {engine.name: engine for engine in engines}
         self._routing = routing
-        self._models = models
         self._voices = voices
         self._llm_order = tuple(llm_order)
         self.default_language = parse(routing.default_language, param="routing.default_language")
@@ -258,11 +255,11 @@ class Switchboard:
         """What `GET /v1/models` lists: the names that are no patterns, and `valsea-LANGUAGE-rtt` for what is heard."""
         heard = self.heard_languages()
         listed = []
-        for name, target in self._models.aliases.items():
+        for name, target in self._routing.models.items():
             if "*" not in name:
                 listed.append(self._model(name, target, heard))
         for language in all_languages():
-            if "valsea-*-rtt" in self._models.aliases and serving(language, heard):
+            if "valsea-*-rtt" in self._routing.models and serving(language, heard):
                 spelled = f"valsea-{language.name.lower()}-rtt"
                 listed.append(self._model(spelled, HEARING, {t: heard[t] for t in [serving(language, heard)] if t}))
         return listed
@@ -295,7 +292,7 @@ class Switchboard:
         return self.engines[engine].port if engine in self.engines else CHATTING, (engine,)
 
     def _target(self, model: str, kind: str, verb: str) -> str:
-        aliases = self._models.aliases
+        aliases = self._routing.models
         target = aliases.get(model) or next((to for name, to in aliases.items() if fnmatchcase(model, name)), None)
         if target is None:
             raise self._no_model(model)
@@ -309,7 +306,7 @@ class Switchboard:
         return target
 
     def _no_model(self, model: str) -> PeerError:
-        known = ", ".join(self._models.aliases)
+        known = ", ".join(self._routing.models)
         return PeerError(f"there is no model {model[:60]!r}; known: {known}", code=Code.MODEL_NOT_FOUND, param="model")
 
     def _of(self, names: Iterable[str]) -> list[Running]:

@@ -1,0 +1,5 @@
+"""The `voxgate` command."""
+
+from voxgate.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,51 @@
+"""Text in, audio out: what a voice says, encoded while it is being said."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from voxgate.audio.codecs.encoder import ENCODED_RATE, Encoder, Format, open_encoder
+from voxgate.audio.codecs.wav import wav_header
+from voxgate.domain import Utterance
+from voxgate.ports import TextToSpeech
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The next bytes of a file of speech."""
+
+    data: bytes
+    """May be empty, while the codec gathers a frame."""
+    samples: int
+    """How much speech went into the file since the last piece, in samples at ENCODED_RATE."""
+
+
+async def speak(
+    tts: TextToSpeech, utterance: Utterance, fmt: Format, quality_kbit: int | None = None
+) -> AsyncGenerator[Spoken, None]:
+    """The utterance as one file of format `fmt`, piece by piece, the first as soon as there is any audio.
+
+    Codecs run beside the event loop: a second of MP3 takes about 10 ms. Raises PeerError, RefusedError, EngineError.
+    """
+    encoder: Encoder | None = None
+    spoken = counted = 0
+    async with tts.open(utterance) as pieces:
+        async for piece in pieces:
+            if encoder is None:
+                encoder = open_encoder(fmt, piece.rate, quality_kbit)
+            data = await asyncio.to_thread(encoder.feed, piece.samples)
+            spoken += len(piece.samples)
+            total = spoken * ENCODED_RATE // piece.rate
+            yield Spoken(data, total - counted)
+            counted = total
+    encoder = encoder or open_encoder(fmt, ENCODED_RATE, quality_kbit)
+    yield Spoken(await asyncio.to_thread(encoder.close), 0)
+
+
+async def speak_file(tts: TextToSpeech, utterance: Utterance, fmt: Format, quality_kbit: int | None = None) -> bytes:
+    """The utterance as one finished file; a WAV's header tells its true length. Raises as `speak` does."""
+    bare = Format.PCM if fmt is Format.WAV else fmt
+    async with aclosing(speak(tts, utterance, bare, quality_kbit)) as pieces:
+        data = b"".join([piece.data async for piece in pieces])
+    return wav_header(ENCODED_RATE, len(data)) + data if fmt is Format.WAV else data

@@ -1,0 +1,72 @@
+"""The REST API as one ASGI application."""
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from voxgate import __version__
+from voxgate.errors import Code, PeerError, VoxgateError
+from voxgate.gateways.rest import audio, chat, info
+from voxgate.gateways.rest.answers import error_response
+from voxgate.gateways.rest.context import Rest
+from voxgate.gateways.rest.edge import Edge
+from voxgate.protocols.rest.errors import from_validation
+
+EXPOSED_HEADERS = ("X-Request-Id", "X-Credits-Used", "X-Credits-Remaining", "Retry-After")
+"""What scripts in a browser may read of an answer."""
+
+_HTTP_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE, 408: Code.REQUEST_TIMEOUT}
+
+
+def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
+    """The whole REST surface, with its middleware, over one server's services."""
+    app = FastAPI(
+        title="Voxgate",
+        version=__version__,
+        summary="The self-hosted realtime voice gateway.",
+        redoc_url=None,
+    )
+    bearer = HTTPBearer(auto_error=False, description="An API key of this installation: `voxgate keys create`")
+    for routes in (audio.router(rest), chat.router(rest)):
+        app.include_router(routes, dependencies=[Depends(bearer)])
+    app.include_router(info.router(rest))
+    app.add_exception_handler(VoxgateError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    edge: ASGIApp = Edge(app, keys=rest.keys, limits=rest.limits, metrics=rest.metrics)
+    return CORSMiddleware(
+        edge,
+        allow_origins=allowed_origins,
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_headers=("*",),
+        expose_headers=EXPOSED_HEADERS,
+        max_age=600,
+    )
+
+
+async def _told(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, VoxgateError)
+    return error_response(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    code, message, param = from_validation(error.errors()[0])
+    return error_response(PeerError(message, code=code, param=param))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, VoxgateError):  # FastAPI wraps what reading a body raises
+        return error_response(error.__cause__)
+    code = _HTTP_CODES.get(error.status_code, Code.INVALID_VALUE)
+    message = str(error.detail)
+    if code is Code.NOT_FOUND:
+        message = f"there is nothing at {request.url.path}"
+    elif code is Code.METHOD_NOT_ALLOWED:
+        message = f"{request.method} is not possible at {request.url.path}"
+    return error_response(PeerError(message, code=code))

@@ -1,0 +1,58 @@
+"""What the REST routes are handed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from voxgate.domain import Principal
+from voxgate.gateways.limits import LimitSettings
+from voxgate.observe import Prometheus
+from voxgate.ports import AudioDecoder, Keys, Ledger, Vad
+from voxgate.services.billing import PriceSettings
+from voxgate.services.switchboard import Switchboard
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the server can do its work."""
+
+    ready: bool
+    loading: tuple[str, ...]
+    """Engines that are still being loaded."""
+    missing: tuple[str, ...]
+    """Catalogue names of models that are configured and not on disk."""
+    problems: tuple[str, ...]
+    """Engines that do not run, with the reason and the command that helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Everything a route may need. The engines come and go; they are asked for when they are needed."""
+
+    keys: Keys
+    ledger: Ledger
+    prices: PriceSettings
+    limits: LimitSettings
+    metrics: Prometheus
+    cores: int
+    switchboard: Callable[[], Switchboard]
+    vad: Callable[[], Vad]
+    """Raises EngineError where there is none."""
+    decoder: Callable[[], AudioDecoder]
+    """Raises EngineError where there is none."""
+    store_answers: Callable[[], Awaitable[None]]
+    """Returns once the database answers. Raises StoreError."""
+    readiness: Callable[[], Readiness]
+
+
+def principal_of(request: Request) -> Principal:
+    """Who sent this request; the edge has found out."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+def request_id_of(request: Request) -> str:
+    """The id in this request's `X-Request-Id`."""
+    request_id: str = request.state.request_id
+    return request_id

@@ -1,0 +1,122 @@
+"""What every HTTP request passes first: an id, a key, a limit on its body; and last: a metric and a line in the log."""
+
+import asyncio
+import secrets
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
+from voxgate.gateways.auth import authenticate
+from voxgate.gateways.limits import LimitSettings
+from voxgate.gateways.rest.answers import ClientGoneError, error_response
+from voxgate.observe import Prometheus
+from voxgate.ports import Keys
+
+log = structlog.get_logger(__name__)
+
+GUARDED = "/v1/"
+"""Paths below this need a key."""
+
+
+class Edge:
+    """ASGI middleware around the whole REST API."""
+
+    def __init__(self, app: ASGIApp, *, keys: Keys, limits: LimitSettings, metrics: Prometheus) -> None:
+        self._app = app
+        self._keys = keys
+        self._limits = limits
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        over = self._metrics.request_began()
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, send_marked)
+        except ClientGoneError:
+            status = status or 499  # nginx's word for it; only metrics and the log see this number
+        except Exception as error:
+            log.exception("request failed")
+            if not status:
+                await error_response(_hidden(error))(scope, receive, send_marked)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            over(route, scope["method"], status)
+            log.info("request", method=scope["method"], path=scope["path"], status=status)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            if scope["path"].startswith(GUARDED):
+                scope["state"]["principal"] = await authenticate(self._keys, headers)
+            body = _Body(receive, headers, self._limits)
+        except VoxgateError as error:
+            await error_response(error)(scope, receive, send)
+            return
+        await self._app(scope, body.receive, send)
+
+
+class _Body:
+    """A request's body, watched: not too long, not too slow."""
+
+    def __init__(self, receive: Receive, headers: Headers, limits: LimitSettings) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._count = 0
+        self._complete = False
+        self._form = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        self._limit = limits.upload_bytes + limits.form_overhead_bytes if self._form else limits.json_body_bytes
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._limit:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """ASGI's receive, with the limits."""
+        if self._complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._limits.body_idle_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise PeerError(
+                f"no more of the body came for {self._limits.body_idle_s:g} s", code=Code.REQUEST_TIMEOUT
+            ) from None
+        if message["type"] == "http.request":
+            self._count += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._count > self._limit:
+                raise self._too_large()
+        return message
+
+    def _too_large(self) -> PeerError:
+        named = "limits.upload_bytes" if self._form else "limits.json_body_bytes"
+        allowed = self._limits.upload_bytes if self._form else self._limits.json_body_bytes
+        return PeerError(
+            f"the body is too large: {allowed:,} bytes are allowed ({named})",
+            code=Code.TOO_LARGE,
+            param="file" if self._form else None,
+        )
+
+
+def _hidden(error: Exception) -> VoxgateError:
+    """What a client may know of an error nobody expected: nothing but that it happened."""
+    if isinstance(error, VoxgateError) and not isinstance(error, MisuseError):
+        return error
+    return MisuseError("something went wrong on our side; the request id is in the header X-Request-Id")

@@ -1,0 +1,84 @@
+"""The bodies and forms of REST requests, each field with its range. Fields that clients send and we have no use for
+are accepted and ignored, as OpenAI's own servers do."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from voxgate.errors import Code, PeerError
+
+
+def _blank_is_absent(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty: there is nothing to say")
+    return value
+
+
+class TranscriptionFields(BaseModel):
+    """`POST /v1/audio/transcriptions`, all of the form but its file."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    model: str = Field(min_length=1, max_length=200)
+    """A name that `GET /v1/models` lists with task `transcription`."""
+    language: Annotated[str | None, BeforeValidator(_blank_is_absent)] = None
+    """An English name, an ISO 639 code or a BCP-47 tag; absent or `auto`: the default language."""
+    prompt: str = ""
+    """Words that are likely to occur, separated by commas or in a sentence."""
+    response_format: Literal["json", "text", "verbose_json"] = "json"
+    temperature: float = Field(default=0.0, ge=0, le=1)
+    """Accepted for compatibility; recognition is always deterministic."""
+    timestamp_granularities: list[Literal["segment", "word"]] = Field(
+        default_factory=list, alias="timestamp_granularities[]"
+    )
+    """`word` adds word times to `verbose_json`."""
+    enable_correction: bool = True
+
+
+class SpeechRequest(BaseModel):
+    """`POST /v1/audio/speech`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = Field(min_length=1, max_length=200)
+    """A name that `GET /v1/models` lists with task `speech`."""
+    input: Annotated[str, AfterValidator(_not_blank)]
+    """What to say."""
+    voice: str = Field(min_length=1, max_length=100)
+    """A name that `GET /v1/audio/voices` lists."""
+    language: Annotated[str | None, BeforeValidator(_blank_is_absent)] = None
+    """Absent or `auto`: taken from the text, among the languages the voice speaks."""
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    """`pcm`: 24 kHz mono signed 16-bit little-endian without a header."""
+    speed: float = Field(default=1.0, ge=0.25, le=4.0)
+    """Pace, not pitch."""
+    normalization: Literal["no", "basic", "advanced"] = "basic"
+    audio_quality: int | None = Field(default=None, ge=32, le=320)
+    """Bit rate in kbit/s of mp3, opus and aac; the nearest rate the format has is used."""
+    stream_format: Literal["audio", "sse"] = "audio"
+
+
+class ChatRequest(BaseModel):
+    """`POST /v1/chat/completions`: what Voxgate itself looks at; everything else is passed on untouched."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str = Field(min_length=1, max_length=200)
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    stream: bool = False
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+
+
+def check_length(field: str, text: str, limit: int) -> None:
+    """Refuse a text longer than `limit` characters. Raises PeerError naming the field."""
+    if len(text) > limit:
+        raise PeerError(
+            f"{field!r} has {len(text):,} characters; at most {limit:,} are allowed",
+            code=Code.INPUT_TOO_LONG,
+            param=field,
+        )

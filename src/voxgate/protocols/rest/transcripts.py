@@ -1,0 +1,64 @@
+"""A transcript in the shapes of OpenAI's `response_format`, with the fields Voxgate adds."""
+
+import math
+from typing import Any, Literal
+
+from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript
+from voxgate.languages import parse
+
+
+def render(
+    transcript: FileTranscript, shape: Literal["json", "text", "verbose_json"], *, words: bool
+) -> str | dict[str, Any]:
+    """The body of the answer: a string for `text`, JSON otherwise."""
+    if shape == "text":
+        return f"{transcript.text}\n"
+    usage = {"type": "duration", "seconds": math.ceil(transcript.duration / SPEECH_RATE)}
+    if shape == "json":
+        return {"text": transcript.text, "language": transcript.language, "usage": usage}
+    languages = dict.fromkeys(segment.language for segment in transcript.segments) or [transcript.language]
+    verbose: dict[str, Any] = {
+        "task": "transcribe",
+        "language": parse(transcript.language).name.lower(),
+        "duration": _seconds(transcript.duration),
+        "text": transcript.text,
+        "raw_transcript": transcript.text,
+        "corrections": [],
+        "detected_languages": list(languages),
+        "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
+        "usage": usage,
+    }
+    if words:
+        verbose["words"] = [
+            {
+                "word": word.text,
+                "start": _seconds(word.start),
+                "end": _seconds(word.end),
+                "confidence": None if word.confidence is None else round(word.confidence, 3),
+            }
+            for segment in transcript.segments
+            for word in segment.words
+        ]
+    return verbose
+
+
+def _segment(number: int, segment: FileSegment) -> dict[str, Any]:
+    """One segment. Fields of OpenAI's that only Whisper has a meaning for hold their neutral values."""
+    sure = segment.confidence if segment.confidence is not None else 1.0
+    return {
+        "id": number,
+        "seek": 0,
+        "start": _seconds(segment.start),
+        "end": _seconds(segment.end),
+        "text": segment.text,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": round(math.log(max(sure, 1e-6)), 4),
+        "compression_ratio": 1.0,
+        "no_speech_prob": 0.0,
+        "unclear": segment.unclear,
+    }
+
+
+def _seconds(samples: int) -> float:
+    return round(samples / SPEECH_RATE, 3)
