@@ -45,6 +45,9 @@ class LlamaSettings(BaseModel):
     """Longest reply, whatever the client asks for."""
     temperature: float = Field(default=0.5, ge=0, le=2)
     """Where the client names none. At 0.2 the model loops on one sentence."""
+    system: str = "You are a helpful assistant. Answer briefly, in plain English."
+    """Said first in a conversation without a system message. The one in the model's own template makes it answer
+    questions about France in French (tried 2026-11)."""
     threads: int = Field(default=0, ge=0)
     """Cores a reply may use; 0: half of the engines' cores. With one of two cores busy elsewhere, two threads wait
     for each other and reach 45 tokens/s where one reaches 92 (measured 2026-11)."""
@@ -77,6 +80,7 @@ class LlamaLanguageModel:
             default_tokens=settings.reply_tokens,
             most_tokens=min(settings.max_reply_tokens, settings.context_tokens // 2),
             temperature=settings.temperature,
+            system=settings.system,
         )
         started = time.perf_counter()
 
@@ -186,7 +190,7 @@ class LlamaRunner:
         try:
             while (chunk := said.get()) is not None:
                 if isinstance(chunk, Exception):
-                    raise EngineError(f"the demo model failed: {chunk}", engine=self._name) from chunk
+                    raise self._refusal(request, {"message": str(chunk)}) from chunk
                 yield chunk
         finally:
             left.set()

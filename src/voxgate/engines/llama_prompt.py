@@ -110,10 +110,13 @@ class ChatAsk:
     show_usage: bool
 
 
-def parse(body: Mapping[str, Any], *, default_tokens: int, most_tokens: int, temperature: float) -> ChatAsk:
+def parse(
+    body: Mapping[str, Any], *, default_tokens: int, most_tokens: int, temperature: float, system: str = ""
+) -> ChatAsk:
     """Read a `POST /v1/chat/completions` body. Raises PeerError naming the field, as `messages[0].content`.
 
-    A reply has at most `most_tokens` tokens, whatever is asked, and `default_tokens` where nothing is.
+    A reply has at most `most_tokens` tokens, whatever is asked, and `default_tokens` where nothing is. `system` is the
+    system message of a conversation that brings none.
     """
     try:
         request = _Request.model_validate({key: value for key, value in body.items() if key not in _NO_EFFECT})
@@ -122,6 +125,8 @@ def parse(body: Mapping[str, Any], *, default_tokens: int, most_tokens: int, tem
     turns = tuple(_turn(index, message) for index, message in enumerate(request.messages))
     if all(turn["role"] == "system" for turn in turns):
         raise PeerError("messages holds nothing to answer: a message of role 'user' is missing", param="messages")
+    if system and all(turn["role"] != "system" for turn in turns):
+        turns = ({"role": "system", "content": system}, *turns)
     asked = request.max_completion_tokens or request.max_tokens or default_tokens
     sampling = {name: value for name in _SAMPLING if (value := getattr(request, name)) is not None}
     sampling.setdefault("temperature", temperature)
@@ -156,7 +161,7 @@ def _peer_error(error: ValidationError) -> PeerError:
     kind = first["type"]
     if kind == "missing":
         return PeerError(f"{where} is missing", code=Code.MISSING_FIELD, param=where)
-    if kind == "extra_forbidden" or where in ("tools", "tool_choice", "n", "logprobs", "modalities"):
+    if kind == "extra_forbidden" or where.partition("[")[0] in ("tools", "tool_choice", "n", "logprobs", "modalities"):
         return PeerError(
             f"{where} is not supported by the demo model; configure an upstream language model for it", param=where
         )
@@ -171,7 +176,7 @@ def _field(location: Sequence[int | str]) -> str:
     for step in location:
         if isinstance(step, int):
             path += f"[{step}]"
-        elif step.startswith(("list[", "str", "constrained-")):
+        elif step == "str" or step.startswith(("list[", "constrained-")):
             break  # from here on pydantic names its attempts, not the client's fields
         else:
             path += f".{step}" if path else step
