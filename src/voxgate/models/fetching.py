@@ -32,7 +32,7 @@ class Step:
 class Progress(Protocol):
     """Who is told, from the thread that pulls, after every piece: whoever draws this draws it less often."""
 
-    def __call__(self, step: Step) -> None: ...
+    def __call__(self, step: Step, /) -> None: ...
 
 
 def silent(step: Step) -> None:

@@ -296,4 +296,4 @@ def _host(url: str) -> str:
 def _shown(mirror: str) -> str:
     """A mirror without the credentials its address may hold."""
     parts = urlsplit(mirror)
-    return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else mirror
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else mirror

@@ -155,8 +155,12 @@ class ModelStore:
         models = self.catalog.expand(names)
         failures: list[ModelError] = []
         ready: list[Status] = []
-        with self._disk_errors(), Sources(mirror=self._mirror, hub=self._hub, patience=self._patience) as sources:
+        with _disk_errors(self.root), self._sources() as sources:
             for model in models:
+                before = self.status(model.name)
+                if before.health is Health.READY and not force:
+                    ready.append(before)
+                    continue
                 try:
                     with self._locked(model, progress):
                         ready.append(self._pull(model, sources, progress, force=force))
@@ -171,7 +175,7 @@ class ModelStore:
     def remove(self, names: Iterable[str]) -> int:
         """Delete models and what is left of their downloads; answers the bytes freed. Raises ModelError."""
         freed = 0
-        with self._disk_errors():
+        with _disk_errors(self.root):
             for model in self.catalog.expand(names):
                 folder, work = self.root / model.name, Workplace(self._work / model.name)
                 if not folder.exists() and not work.folder.exists():
@@ -191,7 +195,7 @@ class ModelStore:
         Raises ModelError.
         """
         made: list[Path] = []
-        with self._disk_errors(), Sources(mirror=self._mirror, hub=self._hub, patience=self._patience) as sources:
+        with _disk_errors(folder), self._sources() as sources:
             for model in self.catalog.expand(names):
                 work = Workplace(folder / ".work" / model.name)
                 work.open()
@@ -212,7 +216,11 @@ class ModelStore:
     def _work(self) -> Path:
         return self.root / ".work"
 
+    def _sources(self) -> Sources:
+        return Sources(mirror=self._mirror, hub=self._hub, patience=self._patience)
+
     def _pull(self, model: Model, sources: Sources, progress: Progress, *, force: bool) -> Status:
+        # Whoever held the lock before us may have done the work.
         before = self.status(model.name)
         if before.health is Health.READY and not force:
             return before
@@ -263,23 +271,24 @@ class ModelStore:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    @contextmanager
-    def _disk_errors(self) -> Iterator[None]:
-        """What the operating system says about our folder, as one line for people."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ModelError(f"the disk is full: no room left below {self.root}", code=Code.DISK_FULL) from error
-            raise ModelError(
-                f"the models folder {self.root} cannot be used: {error.strerror or error}", code=Code.MODEL_BROKEN
-            ) from error
-
     def _remember_times(self, manifest: Manifest, folder: Path) -> None:
         """After a copy: write the new times down, so that the next start need not hash again."""
         refreshed = manifest.refreshed(folder)
         if refreshed != manifest and os.access(folder, os.W_OK):
             refreshed.write(folder)
+
+
+@contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    """What the operating system says about our folder, as one line for people."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ModelError(f"the disk is full: no room left below {root}", code=Code.DISK_FULL) from error
+        raise ModelError(
+            f"the models folder {root} cannot be used: {error.strerror or error}", code=Code.MODEL_BROKEN
+        ) from error
 
 
 def _reuse(model: Model, folder: Path, work: Workplace) -> None:
