@@ -1,7 +1,6 @@
 """A decoding worker that dies on files whose name says so: what a memory error in a parser does."""
 
-import os
-import signal
+import ctypes
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ class DeadlyRunner(DecodingRunner):
     def run(self, request: Any, cancelled: Callable[[], bool]) -> Iterator[Samples]:
         for number, block in enumerate(super().run(request, cancelled), start=request.skip):
             if Path(request.path).name.startswith("deadly") and number == 1:
-                os.kill(os.getpid(), signal.SIGSEGV)
+                ctypes.string_at(0)  # a segmentation fault
             yield block
 
 

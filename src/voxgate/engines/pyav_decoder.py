@@ -1,11 +1,11 @@
 """Audio files of any container, decoded by PyAV (ffmpeg's libraries) outside the server.
 
-Files come from strangers, and media parsers are where memory gets corrupted. Each file is decoded in a worker
-process. If a worker dies, every file it was reading is taken up again where it stood; the one that kills its worker
-twice at the same place is refused as damaged, and nobody else notices.
+Files come from strangers, and media parsers are where memory gets corrupted. A worker process decodes one file at a
+time, so what a file breaks is its own. If a worker dies, the file is taken up again where it stood: one that kills its
+worker twice at the same place is refused as damaged, one whose worker was killed from outside goes on.
 
-Workers are forks of one process that has imported PyAV (see pool.Birth). A file holds its thread for as long as its
-reader takes, so threads are many; they cost nothing while they wait.
+Workers are forks of one process that has imported PyAV (see pool.Birth): eight of them take 40 MB. A file holds its
+worker for as long as its reader takes, so there are more of them than cores.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -28,8 +28,8 @@ class Settings(BaseModel):
 
     max_file_s: float = Field(default=4 * 3600.0, gt=0)
     """Longest audio one file may hold, in seconds."""
-    files_per_worker: int = Field(default=32, ge=1)
-    """Files that one process may have open at once."""
+    files_per_core: int = Field(default=4, ge=1)
+    """Files that may be open at once, for each core; further ones wait, then are refused as `busy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,12 @@ class PyavDecoder:
 def worker_spec(
     context: EngineContext, settings: Settings, *, factory: str = "voxgate.engines.pyav_decoder:runner"
 ) -> WorkerSpec:
-    """The workers: one for each core, all of them forks of one process."""
+    """The workers, all of them forks of one process."""
     return WorkerSpec(
         name=context.name,
         factory=factory,
         arguments={"max_file_s": settings.max_file_s},
-        processes=max(1, context.cores),
-        threads=settings.files_per_worker,
+        processes=max(1, context.cores * settings.files_per_core),
         birth=Birth.FORK,
         environment={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )
