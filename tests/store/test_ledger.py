@@ -2,12 +2,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
 
 from voxgate.clock import FakeClock
 from voxgate.domain import Balance, Principal, Tier, Usage
-from voxgate.errors import Code, MisuseError, RefusedError
+from voxgate.errors import Code, MisuseError, RefusedError, StoreError
 from voxgate.store.accounts import SqlAccounts
 from voxgate.store.database import Database
 from voxgate.store.ledger import SqlLedger
@@ -191,15 +192,46 @@ async def test_extensions_and_settlements_of_many_holds_never_wait_for_each_othe
     assert await ledger.balance(who.org_id) == Balance(available=GRANT - 100, held=0)
 
 
-@pytest.mark.parametrize("turns", range(12))
-async def test_a_caller_cancelled_at_any_moment_has_nothing_held(ledger: SqlLedger, who: Principal, turns: int) -> None:
+@pytest.mark.parametrize(
+    "point", ["begin", "update organizations", "insert into holds", "insert into postings", "commit"]
+)
+async def test_a_caller_cancelled_at_any_point_has_nothing_held(
+    database: Database, ledger: SqlLedger, who: Principal, point: str
+) -> None:
+    engine = database._writer.sync_engine
+    cancelled: list[str] = []
+
+    def at(here: str) -> None:
+        if here.lower().startswith(point) and not cancelled:
+            cancelled.append(point)
+            task.cancel()
+
+    event.listen(engine, "begin", lambda *_: at("begin"))
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: at(statement))
+    event.listen(engine, "commit", lambda *_: at("commit"))
     task = asyncio.create_task(ledger.hold(who, 10, request_id="r", surface="speech"))
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert cancelled == [point]
     assert await ledger.balance(who.org_id) == Balance(available=GRANT, held=0)
+    assert await posted(database) == [("hold", 10), ("release", 10)]
+
+
+async def test_a_caller_cancelled_while_the_store_fails_is_still_cancelled(
+    database: Database, ledger: SqlLedger, who: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_work: object) -> None:
+        raise StoreError("the database does not answer")
+
+    task = asyncio.create_task(ledger.hold(who, 10, request_id="req_9", surface="speech"))
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(database, "read", gone)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [(log["event"], log["request_id"]) for log in logs] == [("hold_left_open", "req_9")]
+    assert await ledger.balance(who.org_id) == Balance(available=GRANT - 10, held=10)
 
 
 async def test_a_settlement_is_finished_though_its_caller_is_cancelled(ledger: SqlLedger, who: Principal) -> None:

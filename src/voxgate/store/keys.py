@@ -14,7 +14,7 @@ import re
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voxgate.clock import Clock
@@ -32,6 +32,20 @@ _TOUCH_EVERY = timedelta(minutes=1)
 """How stale `last_used_at` may be: one write a minute for a key, however busy."""
 
 _log = structlog.get_logger(__name__)
+
+# Built once: building a statement anew costs about as much as carrying it out.
+_OWNER = (
+    select(
+        api_keys.c.id,
+        api_keys.c.expires_at,
+        organizations.c.id.label("org_id"),
+        organizations.c.name,
+        organizations.c.tier,
+    )
+    .join_from(api_keys, organizations)
+    .where(api_keys.c.digest == bindparam("hashed"), api_keys.c.revoked_at.is_(None))
+)
+_NOTE_USE = update(api_keys).where(api_keys.c.id == bindparam("key_id")).values(last_used_at=bindparam("now"))
 
 
 def digest(key: str) -> str:
@@ -54,19 +68,7 @@ class SqlKeys:
         hashed = digest(key)
 
         async def look(connection: AsyncConnection) -> Principal | None:
-            row = (
-                await connection.execute(
-                    select(
-                        api_keys.c.id,
-                        api_keys.c.expires_at,
-                        organizations.c.id.label("org_id"),
-                        organizations.c.name,
-                        organizations.c.tier,
-                    )
-                    .join_from(api_keys, organizations)
-                    .where(api_keys.c.digest == hashed, api_keys.c.revoked_at.is_(None))
-                )
-            ).one_or_none()
+            row = (await connection.execute(_OWNER, {"hashed": hashed})).one_or_none()
             if row is None or (row.expires_at is not None and row.expires_at <= self._clock.now()):
                 return None
             return Principal(key_id=row.id, org_id=row.org_id, org_name=row.name, tier=Tier(row.tier))
@@ -94,7 +96,7 @@ class SqlKeys:
 
     async def _write_use(self, key_id: str, at: datetime) -> None:
         async def note(connection: AsyncConnection) -> None:
-            await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=at))
+            await connection.execute(_NOTE_USE, {"key_id": key_id, "now": at})
 
         try:
             await self._database.write(note, durable=False)

@@ -9,10 +9,9 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voxgate.clock import Clock
@@ -22,6 +21,46 @@ from voxgate.store.database import Database
 from voxgate.store.schema import Kind, holds, organizations, postings, usage
 
 _log = structlog.get_logger(__name__)
+
+# Statements are built once: building one anew costs about as much as carrying it out.
+_org = organizations.c
+_hold = holds.c
+
+_TAKE = (
+    update(organizations)
+    .where(_org.id == bindparam("org"), _org.available >= bindparam("taken"))
+    .values(available=_org.available - bindparam("taken"), held=_org.held + bindparam("taken"))
+    .returning(_org.available, _org.held)
+)
+_PUT_BACK = (
+    update(organizations)
+    .where(_org.id == bindparam("org"))
+    .values(available=_org.available + bindparam("released"), held=_org.held - bindparam("closed"))
+    .returning(_org.available, _org.held)
+)
+_BALANCE = select(_org.available, _org.held).where(_org.id == bindparam("org"))
+
+# Locks the hold's row on PostgreSQL; SQLite has one writer, and no such words.
+_LOCK_HOLD = select(_hold.amount, _hold.charged).where(_hold.id == bindparam("hold")).with_for_update()
+_HOLD_EXISTS = select(_hold.id).where(_hold.id == bindparam("hold"))
+_BEAT = (
+    update(holds)
+    .where(_hold.id == bindparam("hold"))
+    .values(
+        amount=bindparam("total"),
+        earned=bindparam("so_far"),
+        units=bindparam("done", type_=_hold.units.type),
+        heartbeat_at=bindparam("now"),
+    )
+)
+_CLOSE = (
+    update(holds)
+    .where(_hold.id == bindparam("hold"))
+    .values(charged=bindparam("charge"), settled_at=bindparam("now"), heartbeat_at=bindparam("now"))
+)
+_NEW_HOLD = insert(holds)
+_NEW_POSTING = insert(postings)
+_NEW_USAGE = insert(usage)
 
 
 class SqlLedger:
@@ -36,37 +75,28 @@ class SqlLedger:
             raise MisuseError("a hold needs an amount; free work is written down with `record`")
         hold_id = f"hold_{secrets.token_hex(12)}"
         at = self._clock.now()
+        hold = SqlHold(self._database, self._clock, hold_id, principal, request_id)
 
         async def open_hold(connection: AsyncConnection) -> Balance:
-            balance = await _move_to_held(connection, principal.org_id, amount)
+            balance = await _take(connection, principal.org_id, amount)
             await connection.execute(
-                insert(holds).values(
-                    id=hold_id,
-                    org_id=principal.org_id,
-                    key_id=principal.key_id,
-                    request_id=request_id,
-                    surface=surface,
-                    amount=amount,
-                    earned=0,
-                    units={},
-                    opened_at=at,
-                    heartbeat_at=at,
-                )
+                _NEW_HOLD,
+                {
+                    "id": hold_id,
+                    "org_id": principal.org_id,
+                    "key_id": principal.key_id,
+                    "request_id": request_id,
+                    "surface": surface,
+                    "amount": amount,
+                    "earned": 0,
+                    "units": {},
+                    "opened_at": at,
+                    "heartbeat_at": at,
+                },
             )
-            await connection.execute(
-                insert(postings).values(
-                    org_id=principal.org_id,
-                    hold_id=hold_id,
-                    request_id=request_id,
-                    kind=Kind.HOLD,
-                    amount=amount,
-                    key=f"{hold_id}:hold:{amount}",
-                    at=at,
-                )
-            )
+            await connection.execute(_NEW_POSTING, hold.posting(Kind.HOLD, amount, at, step=f"hold:{amount}"))
             return balance
 
-        hold = SqlHold(self._database, self._clock, hold_id, principal, request_id)
         try:
             hold.balance = await self._database.write(open_hold, durable=False)
         except asyncio.CancelledError:
@@ -106,27 +136,19 @@ class SqlHold:
         at = self._clock.now()
 
         async def step(connection: AsyncConnection) -> tuple[int, Balance]:
-            # Locks the hold on PostgreSQL; SQLite has one writer.
-            held = await connection.scalar(
-                select(holds.c.amount).where(holds.c.id == self.id, holds.c.settled_at.is_(None)).with_for_update()
-            )
-            if held is None:
+            row = (await connection.execute(_LOCK_HOLD, {"hold": self.id})).one()
+            if row.charged is not None:
                 raise MisuseError("a settled hold cannot be extended")
-            amount = max(held, total)
+            amount = max(row.amount, total)
             await connection.execute(
-                update(holds)
-                .where(holds.c.id == self.id)
-                .values(amount=amount, earned=earned, units=dict(units or {}), heartbeat_at=at)
+                _BEAT, {"hold": self.id, "total": amount, "so_far": earned, "done": dict(units or {}), "now": at}
             )
-            if amount == held:
+            more = amount - row.amount
+            if not more:
                 return amount, await _balance(connection, org_id)
-            balance = await _move_to_held(connection, org_id, amount - held)
+            balance = await _take(connection, org_id, more)
             # Totals only grow, so hold and total name the step: tried again after a lost answer, it is found done.
-            await connection.execute(
-                insert(postings).values(
-                    **self._posting(Kind.HOLD, amount - held, at), key=f"{self.id}:{Kind.HOLD}:{amount}"
-                )
-            )
+            await connection.execute(_NEW_POSTING, self.posting(Kind.HOLD, more, at, step=f"hold:{amount}"))
             return amount, balance
 
         self.amount, self.balance = await self._database.write(step, durable=False)
@@ -136,27 +158,25 @@ class SqlHold:
         at = self._clock.now()
 
         async def step(connection: AsyncConnection) -> Balance:
-            amount = await self._close(connection, charge, at)
-            if amount is None:
+            row = (await connection.execute(_LOCK_HOLD, {"hold": self.id})).one()
+            if row.charged == charge:
                 return await _balance(connection, org_id)
-            released = amount - charge
-            rows = [
-                {**self._posting(kind, value, at), "key": f"{self.id}:{kind}"}
-                for kind, value in ((Kind.CHARGE, charge), (Kind.RELEASE, released))
-                if value
-            ]
-            await connection.execute(insert(postings), rows)
+            if row.charged is not None:
+                raise MisuseError(f"hold {self.id} was settled at {row.charged} and cannot be settled at {charge}")
+            if not 0 <= charge <= row.amount:
+                raise MisuseError(f"hold {self.id} of {row.amount} micro-credits cannot be charged {charge}")
+            released = row.amount - charge
+            await connection.execute(_CLOSE, {"hold": self.id, "charge": charge, "now": at})
+            parts = {Kind.CHARGE: charge, Kind.RELEASE: released}
+            await connection.execute(
+                _NEW_POSTING, [self.posting(kind, amount, at, step=kind) for kind, amount in parts.items() if amount]
+            )
             if usage is not None:
                 await _add_usage(connection, self._principal, usage, amount=charge, hold_id=self.id, at=at)
-            row = (
-                await connection.execute(
-                    update(organizations)
-                    .where(organizations.c.id == org_id)
-                    .values(available=organizations.c.available + released, held=organizations.c.held - amount)
-                    .returning(organizations.c.available, organizations.c.held)
-                )
+            left = (
+                await connection.execute(_PUT_BACK, {"org": org_id, "released": released, "closed": row.amount})
             ).one()
-            return Balance(available=row.available, held=row.held)
+            return Balance(available=left.available, held=left.held)
 
         self.balance = await self._database.write(step)
         return self.balance
@@ -165,7 +185,7 @@ class SqlHold:
         """Release everything, if the hold was opened at all; what the store cannot do now is left to the sweeper."""
 
         async def exists(connection: AsyncConnection) -> bool:
-            return await connection.scalar(select(holds.c.id).where(holds.c.id == self.id)) is not None
+            return await connection.scalar(_HOLD_EXISTS, {"hold": self.id}) is not None
 
         try:
             if await self._database.read(exists):
@@ -173,57 +193,29 @@ class SqlHold:
         except StoreError as error:
             _log.warning("hold_left_open", hold_id=self.id, request_id=self._request_id, error=error.message)
 
-    async def _close(self, connection: AsyncConnection, charge: int, at: datetime) -> int | None:
-        """Mark the hold settled and answer its amount; None where the same settlement was made before."""
-        row = (
-            await connection.execute(
-                select(holds.c.amount, holds.c.charged).where(holds.c.id == self.id).with_for_update()
-            )
-        ).one()
-        if row.charged is not None:
-            if row.charged != charge:
-                raise MisuseError(f"hold {self.id} was settled at {row.charged} and cannot be settled at {charge}")
-            return None
-        if not 0 <= charge <= row.amount:
-            raise MisuseError(f"hold {self.id} of {row.amount} micro-credits cannot be charged {charge}")
-        await connection.execute(
-            update(holds).where(holds.c.id == self.id).values(charged=charge, settled_at=at, heartbeat_at=at)
-        )
-        amount: int = row.amount
-        return amount
-
-    def _posting(self, kind: Kind, amount: int, at: datetime) -> dict[str, Any]:
+    def posting(self, kind: Kind, amount: int, at: datetime, *, step: str) -> dict[str, object]:
+        """A row of the ledger; its idempotency key is the hold and the `step` of its life."""
         return {
             "org_id": self._principal.org_id,
             "hold_id": self.id,
             "request_id": self._request_id,
             "kind": kind,
             "amount": amount,
+            "key": f"{self.id}:{step}",
             "at": at,
         }
 
 
-async def _move_to_held(connection: AsyncConnection, org_id: str, amount: int) -> Balance:
-    """Take `amount` out of what is available. Raises RefusedError where that would leave less than nothing."""
-    row = (
-        await connection.execute(
-            update(organizations)
-            .where(organizations.c.id == org_id, organizations.c.available >= amount)
-            .values(available=organizations.c.available - amount, held=organizations.c.held + amount)
-            .returning(organizations.c.available, organizations.c.held)
-        )
-    ).one_or_none()
+async def _take(connection: AsyncConnection, org_id: str, amount: int) -> Balance:
+    """Move `amount` from available to held. Raises RefusedError where that would leave less than nothing."""
+    row = (await connection.execute(_TAKE, {"org": org_id, "taken": amount})).one_or_none()
     if row is None:
         raise RefusedError("the organization has not enough credits for this request", code=Code.INSUFFICIENT_CREDITS)
     return Balance(available=row.available, held=row.held)
 
 
 async def _balance(connection: AsyncConnection, org_id: str) -> Balance:
-    row = (
-        await connection.execute(
-            select(organizations.c.available, organizations.c.held).where(organizations.c.id == org_id)
-        )
-    ).one_or_none()
+    row = (await connection.execute(_BALANCE, {"org": org_id})).one_or_none()
     if row is None:
         raise MisuseError(f"there is no organization {org_id}")
     return Balance(available=row.available, held=row.held)
@@ -233,14 +225,15 @@ async def _add_usage(
     connection: AsyncConnection, principal: Principal, done: Usage, *, amount: int, hold_id: str | None, at: datetime
 ) -> None:
     await connection.execute(
-        insert(usage).values(
-            org_id=principal.org_id,
-            key_id=principal.key_id,
-            hold_id=hold_id,
-            request_id=done.request_id,
-            surface=done.surface,
-            units=dict(done.units),
-            amount=amount,
-            at=at,
-        )
+        _NEW_USAGE,
+        {
+            "org_id": principal.org_id,
+            "key_id": principal.key_id,
+            "hold_id": hold_id,
+            "request_id": done.request_id,
+            "surface": done.surface,
+            "units": dict(done.units),
+            "amount": amount,
+            "at": at,
+        },
     )
