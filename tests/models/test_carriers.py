@@ -145,7 +145,7 @@ def test_npm_brings_the_tarball_and_reports_it_growing(npm: Callable[[str], None
         "to = pathlib.Path(sys.argv[sys.argv.index('--pack-destination') + 1])\n"
         "assert sys.argv[1:3] == ['pack', 'tiny@1.0.0'] and '--ignore-scripts' in sys.argv\n"
         "(to / 'tiny-1.0.0.tgz').write_bytes(b'x' * 5000)\n"
-        "time.sleep(0.5)\n"
+        "time.sleep(1)\n"
     )
     seen: list[int] = []
     carrier = Carrier(package="tiny@1.0.0", bytes=4000, path="package/{file}")

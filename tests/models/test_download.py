@@ -11,12 +11,20 @@ from voxgate.models.download import download, open_client, read_text
 from voxgate.models.fetching import Patience, SourceError
 
 BODY = bytes(range(256)) * 40
-PATIENCE = Patience(silent_s=0.3, slow_window_s=0.2)
+PATIENCE = Patience(slow_window_s=0.2)
+HASTY = Patience(silent_s=0.3)
 
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
     with open_client(PATIENCE) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hasty() -> Iterator[httpx.Client]:
+    """A client that waits 0.3 s, for hosts that hang."""
+    with open_client(HASTY) as opened:
         yield opened
 
 
@@ -99,22 +107,26 @@ def test_refusals_blame_the_file_and_failures_the_host(
     assert caught.value.down is down
 
 
-def test_a_server_that_hangs_is_given_up(client: httpx.Client, server: Server, tmp_path: Path) -> None:
+def test_a_server_that_hangs_is_given_up(hasty: httpx.Client, server: Server, tmp_path: Path) -> None:
     server.pages["/weights"] = BODY
     server.hold_after = 0
     with pytest.raises(SourceError, match=r"no answer within 0\.3 s") as caught:
-        _download(client, server, tmp_path / "w")
+        download(
+            hasty, f"{server.url}/weights", tmp_path / "w", expected=len(BODY), patience=HASTY, grown=lambda size: None
+        )
     assert caught.value.down
 
 
 def test_a_server_that_hangs_in_the_middle_leaves_a_piece_to_go_on_with(
-    client: httpx.Client, server: Server, tmp_path: Path
+    hasty: httpx.Client, server: Server, tmp_path: Path
 ) -> None:
     server.pages["/weights"] = BODY
     server.hold_after = 2000
     server.ranges = False
     with pytest.raises(SourceError):
-        _download(client, server, tmp_path / "w")
+        download(
+            hasty, f"{server.url}/weights", tmp_path / "w", expected=len(BODY), patience=HASTY, grown=lambda size: None
+        )
     assert (tmp_path / "w").read_bytes() == BODY[:2000]
 
 

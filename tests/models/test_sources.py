@@ -14,7 +14,7 @@ from voxgate.models.catalog import Carrier, Model
 from voxgate.models.fetching import Patience, SourceError, Stage, Step, silent
 from voxgate.models.sources import Sources, Workplace
 
-PATIENCE = Patience(silent_s=0.3)
+PATIENCE = Patience(silent_s=3.0)
 WEIGHTS = b"weights" * 1000
 NOWHERE = "http://127.0.0.1:1"
 

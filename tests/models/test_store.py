@@ -20,7 +20,7 @@ from voxgate.models.fetching import Patience, Step
 from voxgate.models.store import Health, ModelStore, models_root
 
 WEIGHTS = b"weights" * 1000
-PATIENCE = Patience(silent_s=0.3)
+PATIENCE = Patience(silent_s=3.0)
 URL = f"/some/one/resolve/{'0' * 40}"
 
 
