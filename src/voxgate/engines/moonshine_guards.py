@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voxgate.domain import SPEECH_RATE, Samples
-from voxgate.engines.moonshine_decoding import Floats
+from voxgate.engines.moonshine_decoding import Decoded
 from voxgate.engines.moonshine_tokens import Span
 
 UNCLEAR_BELOW = -0.5
@@ -28,18 +28,19 @@ _LEAD_IN_QUIET = 10 ** (-30 / 10)  # of the power of the loudest 20 ms
 _WINDOW = SPEECH_RATE // 50
 
 
-def unclear(log_probs: Floats, hinted: Sequence[Span]) -> bool:
-    """Whether the text is to be doubted, from its tokens' log-probabilities [n], END's with them.
+def unclear(decoded: Decoded, hinted: Sequence[Span]) -> bool:
+    """Whether a text is to be doubted, `hinted` being those of its words that were hinted at.
 
-    Words that were hinted at are left out, unless nothing else was said: the model would not have thought of them, and
-    they must not make the sentence around them doubtful.
+    They are left out, unless nothing else was said: the model would not have thought of them, and they must not make
+    the sentence around them doubtful.
     """
-    counted = np.ones(len(log_probs), bool)
+    said = len(decoded.tokens)
+    counted = np.ones(len(decoded.log_probs), bool)
     for word in hinted:
         counted[word.first : word.last + 1] = False
-    if not counted[:-1].any():
+    if not counted[:said].any():
         counted[:] = True
-    return len(log_probs) > 1 and float(log_probs[counted].mean()) < UNCLEAR_BELOW
+    return said > 0 and float(decoded.log_probs[counted].mean()) < UNCLEAR_BELOW
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,15 +145,17 @@ def beam(
                 break
             if path.tokens[-1] == END:
                 finished.append(path)
-            elif not looping(path.tokens, hints.vocabulary.is_number):
+            else:
                 grown.append(path)
         best = max((path.score for path in finished), default=-np.inf)
         if not grown or best >= grown[0].score:
-            ending = Ending.LOOPED
             break
         tokens = np.array([[path.tokens[-1]] for path in grown], np.int64)
         step = model.advance(step.state, [path.parent for path in grown], tokens)
         live = [replace(path, rows=(*path.rows, step.attention[i])) for i, path in enumerate(grown)]
+        if looping(live[0].tokens, hints.vocabulary.is_number):
+            ending = Ending.LOOPED
+            break
     return _decoded(finished, live, ending)
 
 

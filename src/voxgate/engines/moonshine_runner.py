@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from voxgate.domain import SPEECH_RATE, Recognition, Transcript, Word
+from voxgate.domain import SPEECH_RATE, Recognition, Samples, Transcript, Word
 from voxgate.engines import moonshine_guards as guards
 from voxgate.engines.moonshine_alignment import word_times
 from voxgate.engines.moonshine_decoding import (
@@ -62,15 +63,23 @@ class _Attempt:
 
 def create(folder: str) -> "MoonshineRunner":
     """The runner of a worker process, loaded from the model's folder."""
-    return MoonshineRunner(Path(folder))
+    path = Path(folder)
+    return MoonshineRunner(Vocabulary.read(path / "tokenizer.bin"), MoonshineModel(path))
+
+
+class Hears(Protocol):
+    """What the runner needs of a model (MoonshineModel is it)."""
+
+    def hear(self, audio: Samples, cancelled: Callable[[], bool]) -> NextTokens:
+        """Encode audio, so that it can be decoded. Raises Cancelled."""
+        ...
 
 
 class MoonshineRunner:
     """Carries out jobs, one at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        self._vocabulary = Vocabulary.read(folder / "tokenizer.bin")
-        self._model = MoonshineModel(folder)
+    def __init__(self, vocabulary: Vocabulary, model: Hears) -> None:
+        self._vocabulary, self._model = vocabulary, model
 
     def run(self, job: Job, cancelled: Callable[[], bool]) -> Iterator[Outcome]:
         """Exactly one Outcome, or none where the caller has left. PeerError where samples are not finite."""
@@ -90,15 +99,14 @@ class MoonshineRunner:
         decoded = attempt.decoded
         spoken = self._vocabulary.words(decoded.tokens)
         found = occurrences(spoken, wanted)
-        unclear = guards.unclear(
-            decoded.log_probs, [spoken[k] for m in found for k in range(m.first, m.first + m.count)]
-        )
+        hinted = [word for match in found for word in spoken[match.first : match.first + match.count]]
+        unclear = guards.unclear(decoded, hinted)
         if unclear:
             attempt.guards.append("guard_b")
         words = respell(spoken, found) if request.speech_certain or not unclear else []
         transcript = Transcript(
             text=" ".join(word.text for word in words),
-            language="en",
+            language=request.language,
             words=self._words(words, attempt, len(request.audio)) if request.words else (),
             confidence=math.exp(decoded.mean_log_prob) if words else None,
             unclear=unclear and bool(words),

@@ -46,7 +46,7 @@ class Moonshine:
         if request.language.split("-")[0] != "en":
             raise MisuseError(f"{self._name} was asked to hear {request.language}")
         if not len(request.audio):
-            return Transcript("", "en")
+            return Transcript("", request.language)
         outcome: Outcome = await self._pool.call(Job(request), priority=Priority.FINAL)
         self._metrics.observe("decode", outcome.seconds, engine=self._name)
         for guard in outcome.guards:
