@@ -20,6 +20,11 @@ class Turns:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """Threads that wait for a core."""
+        return len(self._waiting)
+
     @contextmanager
     def turn(self, ahead_s: float) -> Iterator[None]:
         """Hold a core. `ahead_s`: seconds of speech already made and not yet due."""

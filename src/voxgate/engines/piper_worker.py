@@ -38,7 +38,12 @@ TOP_MODEL_SPEED = 1.3
 """Fastest pace asked of the model itself; beyond, durations saturate at one frame an id. The rest is tempo."""
 
 _TEMPO_FROM = 0.01  # paces closer than this to the wanted one are left as they are
-_SAMPLE_IPA = "həlˈoʊ, aɪ æm ɹˈɛdi tə hˈɛlp juː."  # spoken once at start: warms the graphs and tells the voice's level
+# Spoken once at start: warms the graphs and tells the voice's level (single sentences lie up to 3 dB from its mean).
+_SAMPLES_IPA = (
+    "həlˈoʊ, aɪ æm ɹˈɛdi tə hˈɛlp juː.",
+    "plˈiːz hˈoʊld ðə lˈaɪn wˌaɪl aɪ lˈʊk ðæt ˈʌp fɔːɹ juː.",
+    "wiː hæv ɹᵻsˈiːvd jʊɹ ˈɔːɹdɚ, ænd ɪt wɪl biː ʃˈɪpt ˌɔn mˈʌndeɪ.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,13 @@ class Model:
         self._noise: float = voice["inference"]["noise_scale"]
         self._duration_noise: float = voice["inference"]["noise_w"]
         self._encoder, self._flow, self._vocoder = session("encoder"), session("flow"), session("vocoder")
-        sample = self.prepare(symbols([Pronounced(_SAMPLE_IPA, "", ())], self.table).ids, 1.0)
-        latent = self.flow(sample.prior)
-        audio = self.vocode(latent)
-        self.hop = audio.size // latent.shape[2]
-        self.gain_db = LEVEL_DBFS - active_rms(audio)
+        levels: list[float] = []
+        for ipa in _SAMPLES_IPA:
+            latent = self.flow(self.prepare(symbols([Pronounced(ipa, "", ())], self.table).ids, 1.0).prior)
+            audio = self.vocode(latent)
+            self.hop = audio.size // latent.shape[2]
+            levels.append(active_rms(audio))
+        self.gain_db = LEVEL_DBFS - float(np.mean(levels))
 
     def prepare(self, ids: tuple[int, ...], speed: float) -> Prepared:
         """Encode a piece. The same ids give the same speech: the random draws are seeded by them."""
@@ -139,20 +146,25 @@ def durations(lengths: NDArray[np.float32], speed: float) -> tuple[NDArray[np.in
 
     Each id is rounded up to a frame, so a plain division saturates (asked 2, got 1.5): the scale is found by bisection.
     """
-    usual = int(np.ceil(lengths).sum())
-    low, high = 0.0, 2.0 / speed + 1.0
-    scale = 1.0
-    if speed != 1.0:
+    frames = np.maximum(np.ceil(lengths), 0).astype(np.int64)
+    usual = int(frames.sum())
+    if speed != 1.0 and usual:
+        target = usual / speed
+        low, high = 0.0, 1.0
+        while np.ceil(lengths * high).sum() < target:
+            high *= 2
         for _ in range(20):
-            scale = (low + high) / 2
-            if np.ceil(lengths * scale).sum() * speed > usual:
-                high = scale
+            middle = (low + high) / 2
+            if np.ceil(lengths * middle).sum() < target:
+                low = middle
             else:
-                low = scale
-    frames = np.maximum(np.ceil(lengths * np.float32(scale)), 0).astype(np.int64)
+                high = middle
+        below, above = (np.maximum(np.ceil(lengths * scale), 0).astype(np.int64) for scale in (low, high))
+        nearest_below = low > 0 and target - below.sum() < above.sum() - target
+        frames = below if nearest_below else above
     if not frames.any():
         frames[-1] = 1  # the model clips the whole to at least one frame
-    return frames, usual / int(frames.sum())
+    return frames, max(usual, 1) / int(frames.sum())
 
 
 def windows(frames: int) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import numpy as np
 
@@ -33,11 +33,10 @@ async def speaking(utterance: Utterance, rate: int, speak: SpeakPiece) -> AsyncI
     stream = _Stream(utterance, rate, speak)
     work = asyncio.create_task(stream.work())
     try:
-        yield stream.read()
+        yield stream
     finally:
         work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
+        await asyncio.wait({work})
 
 
 class _Stream:
@@ -71,20 +70,22 @@ class _Stream:
             self._over = True
             self._news.set()
 
-    async def read(self) -> AsyncGenerator[Speech, None]:
+    def __aiter__(self) -> "_Stream":
+        return self
+
+    async def __anext__(self) -> Speech:
         """The speech in order, until its end or until what went wrong."""
-        while True:
-            while self._made:
-                speech = self._made.popleft()
-                self._unread -= speech.samples.size
-                self._room.set()
-                yield speech
+        while not self._made:
             if self._error:
                 raise self._error
             if self._over:
-                return
+                raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
+        speech = self._made.popleft()
+        self._unread -= speech.samples.size
+        self._room.set()
+        return speech
 
     async def _speak_piece(self, piece: str) -> None:
         start = self._position
