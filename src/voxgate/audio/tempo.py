@@ -21,13 +21,15 @@ _PADDING_S = 0.2
 class Tempo:
     """A stream played `factor` times as fast, by ffmpeg's atempo (WSOLA): the speed is exact, the pitch stays.
 
-    Costs 0.5 to 1.4 ms of one core per second of audio. Holds back up to 100 ms until `flush`; factor 1 passes through.
+    Costs 1 to 4 ms of one core per second of input (slow is dearer). First sound after 60 ms of input at factor 0.5,
+    220 ms at 4. Factor 1 passes through untouched.
     """
 
     def __init__(self, rate: int, factor: float) -> None:
         if not SLOWEST <= factor <= FASTEST:
             raise ValueError(f"tempo goes from {SLOWEST} to {FASTEST}, not {factor}")
         self._rate = rate
+        self._slice = max(1, rate // 50)
         self._factor = factor
         self._taken = 0
         self._pushed = 0
@@ -46,27 +48,28 @@ class Tempo:
         if self._graph is None:
             return np.zeros(0, np.float32)
         missing = max(0, round(self._taken / self._factor) - self._given)
-        silence = np.zeros(int(self._rate * _PADDING_S), np.float32)
-        rest = np.concatenate([self._run(silence), self._run(None)])
+        rest = [self._run(np.zeros(int(self._rate * _PADDING_S), np.float32))]
+        self._graph.push(None)
+        rest += self._frames()
         self._graph = None
-        return rest[:missing]
+        return np.concatenate(rest)[:missing]
 
-    def _run(self, samples: Samples | None) -> Samples:
+    def _run(self, samples: Samples) -> Samples:
+        """Slice by slice: from one long frame atempo gives nothing until the next one comes."""
         from av import AudioFrame
 
         assert self._graph is not None
-        if samples is None:
-            self._graph.push(None)
-        else:
-            frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples[None, :]), format="fltp", layout="mono")
+        made: list[Samples] = []
+        for at in range(0, len(samples), self._slice):
+            piece = np.ascontiguousarray(samples[None, at : at + self._slice])
+            frame = AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
             frame.sample_rate = self._rate
             frame.pts = self._pushed
-            self._pushed += len(samples)
+            self._pushed += piece.shape[1]
             self._graph.push(frame)
-        pieces = list(self._frames())
-        made = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        self._given += len(made)
-        return made
+            made += self._frames()
+        self._given += sum(map(len, made))
+        return np.concatenate(made) if made else np.zeros(0, np.float32)
 
     def _frames(self) -> Iterator[Samples]:
         assert self._graph is not None

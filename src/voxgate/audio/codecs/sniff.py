@@ -33,8 +33,6 @@ def sniff(head: bytes) -> Kind:
         return Kind.WAV
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return Kind.AIFF
-    if head[4:8] in _MP4_BOXES:
-        return Kind.MP4
     for magic, kind in (
         (b"fLaC", Kind.FLAC),
         (b"OggS", Kind.OGG),
@@ -45,7 +43,7 @@ def sniff(head: bytes) -> Kind:
     ):
         if head.startswith(magic):
             return kind
-    return _frame_sync(head)
+    return Kind.MP4 if head[4:8] in _MP4_BOXES else _frame_sync(head)
 
 
 def _frame_sync(head: bytes) -> Kind:
