@@ -94,8 +94,8 @@ class Database:
             )
         else:
             writer = _postgres_engine(parsed, timeout_s=busy_timeout_s)
-            reader = writer
-        database = cls(writer, reader.execution_options(isolation_level="AUTOCOMMIT"))
+            reader = writer.execution_options(isolation_level="AUTOCOMMIT")
+        database = cls(writer, reader)
         try:
             await database.ping()
         except BaseException:
