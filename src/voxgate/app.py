@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 from pydantic import Field
+from starlette.types import ASGIApp
 
 from voxgate import config
 from voxgate.audio.codecs.encoder import Format
@@ -287,37 +288,25 @@ async def _make_hello(room: EngineRoom, data_dir: Path) -> Path | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """What whoever started a server is told once it can do its work."""
+class Assembled:
+    """A whole server, but for the socket it listens on."""
 
-    url: str
+    app: ASGIApp
     room: EngineRoom
-    hello: Path | None
-    """A recording to try the installation with, spoken by itself; None where nothing speaks."""
+    """Not started yet."""
+    accounts: Accounts
+    metrics: Prometheus
 
 
-async def serve(
-    what: Plan,
-    *,
-    on_key: Callable[[str], None],
-    on_ready: Callable[[Started], None],
-) -> None:
-    """Run the server until it is told to stop.
-
-    `on_key`: called once in the life of an installation, with the key of its development organization.
-    `on_ready`: called when everything that can be loaded is. Raises ConfigError, StoreError.
-    """
-    server_settings = what.settings.server
+@asynccontextmanager
+async def assemble(what: Plan) -> AsyncIterator[Assembled]:
+    """Everything wired together. Raises ConfigError, StoreError."""
     metrics = Prometheus()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        listener = HttpServer.bind(server_settings.host, server_settings.port)
-        stack.callback(listener.close)
         database, accounts = await stack.enter_async_context(open_store(what))
         keys = SqlKeys(database, clock)
         stack.push_async_callback(keys.aclose)
-        if created := await accounts.ensure_development_org():
-            on_key(created.key)
         room = EngineRoom(what, metrics)
         stack.push_async_callback(room.aclose)
         rest = Rest(
@@ -333,20 +322,41 @@ async def serve(
             store_answers=database.ping,
             readiness=room.readiness,
         )
-        app = build(rest, allowed_origins=server_settings.allowed_origins)
+        app = build(rest, allowed_origins=what.settings.server.allowed_origins)
+        yield Assembled(app, room, accounts, metrics)
 
-        async def load() -> None:
-            await room.start()
-            on_ready(Started(listener.url, room, await _make_hello(room, what.data_dir)))
 
-        background = [
-            asyncio.create_task(load()),
-            asyncio.create_task(metrics.watch_loop(what.settings.observe.loop_lag_interval_s)),
-        ]
-        try:
-            await listener.run(app, grace_s=server_settings.shutdown_grace_s, beside=background[0])
-        finally:
-            for task in background:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What whoever started a server is told once it can do its work."""
+
+    url: str
+    room: EngineRoom
+    hello: Path | None
+    """A recording to try the installation with, spoken by itself; None where nothing speaks."""
+
+
+async def serve(what: Plan, *, on_key: Callable[[str], None], on_ready: Callable[[Started], None]) -> None:
+    """Run the server until it is told to stop.
+
+    `on_key`: called once in the life of an installation, with the key of its development organization.
+    `on_ready`: called when everything that can be loaded is. Raises ConfigError, StoreError.
+    """
+    address = what.settings.server
+    with closing(HttpServer.bind(address.host, address.port)) as listener:
+        async with assemble(what) as server:
+            if created := await server.accounts.ensure_development_org():
+                on_key(created.key)
+
+            async def load() -> None:
+                await server.room.start()
+                on_ready(Started(listener.url, server.room, await _make_hello(server.room, what.data_dir)))
+
+            loading = asyncio.create_task(load())
+            watching = asyncio.create_task(server.metrics.watch_loop(what.settings.observe.loop_lag_interval_s))
+            try:
+                await listener.run(server.app, grace_s=address.shutdown_grace_s, beside=loading)
+            finally:
+                for task in (loading, watching):
+                    task.cancel()
+                await asyncio.gather(loading, watching, return_exceptions=True)

@@ -1,14 +1,35 @@
 """The listening socket and the HTTP server on it."""
 
 import asyncio
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from voxgate.errors import ConfigError
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048  # connections the kernel keeps waiting; uvicorn's own default
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own server raises the signal again once it has stopped, which would end the process before the
+    engines and the database are closed; this one leaves that to whoever called it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop the server; a second one, at once."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
 
 class HttpServer:
@@ -52,7 +73,7 @@ class HttpServer:
 
         `beside` is work the server is no use without: where it fails, the server ends with its error.
         """
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 app,
                 log_config=None,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from pydantic import Field, field_validator
+
 from voxgate.config import Settings
 
 HEARING, SPEAKING, CHATTING = "stt", "tts", "llm"
@@ -27,32 +29,58 @@ def voice_alias(gender: str, *use: str, languages: tuple[str, ...] = ()) -> Voic
 _EN = ("en",)
 
 
+_VOICES: Mapping[str, VoiceAlias] = {
+    "valsea-neutral": voice_alias("neutral", "piper/joe", "espeak/*"),
+    "valsea-default": voice_alias("neutral", "piper/joe", "espeak/*"),
+    "valsea-male": voice_alias("male", "piper/joe", "espeak/*"),
+    "valsea-female": voice_alias("female", "espeak/en-us+f2", "espeak/*"),
+    "aria": voice_alias("female", "espeak/en-us+f3", languages=_EN),
+    "andrew": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
+    "alloy": voice_alias("female", "espeak/en-us+f1", languages=_EN),
+    "echo": voice_alias("male", "piper/joe+115", "espeak/en-us+m3", languages=_EN),
+    "fable": voice_alias("male", "piper/joe+130", "espeak/en-us+m7", languages=_EN),
+    "onyx": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
+    "nova": voice_alias("female", "espeak/en-us+f4", languages=_EN),
+    "shimmer": voice_alias("female", "espeak/en-us+f5", languages=_EN),
+    "mekdes": voice_alias("female", "espeak/*", languages=("am",)),
+    "ameha": voice_alias("male", "espeak/*", languages=("am",)),
+    "betty": voice_alias("female", "espeak/*", languages=("am",)),
+    "ubax": voice_alias("female", "espeak/*", languages=("so",)),
+    "muuse": voice_alias("male", "espeak/*", languages=("so",)),
+    "sami": voice_alias("male", "espeak/*", languages=("ti",)),
+    "ibsaa": voice_alias("male", "espeak/*", languages=("om",)),
+}
+
+
 class VoiceSettings(Settings):
     """`[voices]`: what the voice names of clients mean."""
 
     commercial_only: bool = False
     """Refuse voices whose licence is unclear for commercial use."""
-    aliases: Mapping[str, VoiceAlias] = {
-        "valsea-neutral": voice_alias("neutral", "piper/joe", "espeak/*"),
-        "valsea-default": voice_alias("neutral", "piper/joe", "espeak/*"),
-        "valsea-male": voice_alias("male", "piper/joe", "espeak/*"),
-        "valsea-female": voice_alias("female", "espeak/en-us+f2", "espeak/*"),
-        "aria": voice_alias("female", "espeak/en-us+f3", languages=_EN),
-        "andrew": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
-        "alloy": voice_alias("female", "espeak/en-us+f1", languages=_EN),
-        "echo": voice_alias("male", "piper/joe+115", "espeak/en-us+m2", languages=_EN),
-        "fable": voice_alias("male", "piper/joe+130", "espeak/en-us+m3", languages=_EN),
-        "onyx": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
-        "nova": voice_alias("female", "espeak/en-us+f4", languages=_EN),
-        "shimmer": voice_alias("female", "espeak/en-us+f5", languages=_EN),
-        "mekdes": voice_alias("female", "espeak/*", languages=("am",)),
-        "ameha": voice_alias("male", "espeak/*", languages=("am",)),
-        "betty": voice_alias("female", "espeak/*", languages=("am",)),
-        "ubax": voice_alias("female", "espeak/*", languages=("so",)),
-        "muuse": voice_alias("male", "espeak/*", languages=("so",)),
-        "sami": voice_alias("male", "espeak/*", languages=("ti",)),
-        "ibsaa": voice_alias("male", "espeak/*", languages=("om",)),
-    }
+    aliases: Mapping[str, VoiceAlias] = Field(default=_VOICES)
+    """Voice names of clients; what is given here is added to the names Voxgate knows, or changes them."""
+
+    @field_validator("aliases")
+    @classmethod
+    def _added_to_ours(cls, given: Mapping[str, VoiceAlias]) -> Mapping[str, VoiceAlias]:
+        return {**_VOICES, **given}
+
+
+_MODELS: Mapping[str, str] = {
+    "valsea-transcribe": HEARING,
+    "valsea-rtt": HEARING,
+    "valsea-*-rtt": HEARING,
+    "whisper-1": HEARING,
+    "gpt-4o-transcribe": HEARING,
+    "gpt-4o-mini-transcribe": HEARING,
+    "valsea-tts": SPEAKING,
+    "valsea-tts-realtime": SPEAKING,
+    "tts-1": SPEAKING,
+    "tts-1-hd": SPEAKING,
+    "gpt-4o-mini-tts": SPEAKING,
+    "valsea-fast": CHATTING,
+    "gpt-*": CHATTING,
+}
 
 
 class RoutingSettings(Settings):
@@ -71,23 +99,15 @@ class RoutingSettings(Settings):
     """What reads audio files."""
     default_language: str = "english"
     """Heard where a client names no language and none was recognized."""
-    models: Mapping[str, str] = {
-        "valsea-transcribe": HEARING,
-        "valsea-rtt": HEARING,
-        "valsea-*-rtt": HEARING,
-        "whisper-1": HEARING,
-        "gpt-4o-transcribe": HEARING,
-        "gpt-4o-mini-transcribe": HEARING,
-        "valsea-tts": SPEAKING,
-        "valsea-tts-realtime": SPEAKING,
-        "tts-1": SPEAKING,
-        "tts-1-hd": SPEAKING,
-        "gpt-4o-mini-tts": SPEAKING,
-        "valsea-fast": CHATTING,
-        "gpt-*": CHATTING,
-    }
+    models: Mapping[str, str] = Field(default=_MODELS)
     """What the model names of clients mean. Name or pattern -> `stt`, `tts` or `llm` (the engine that fits best),
-    `ENGINE`, or `ENGINE/MODEL`. Exact names count before patterns, and the first pattern that fits."""
+    `ENGINE`, or `ENGINE/MODEL`. Exact names count before patterns, and the first pattern that fits.
+    What is given here is added to the names Voxgate knows, or changes them; an empty target takes a name away."""
+
+    @field_validator("models")
+    @classmethod
+    def _added_to_ours(cls, given: Mapping[str, str]) -> Mapping[str, str]:
+        return {name: target for name, target in {**_MODELS, **given}.items() if target}
 
     def engines(self, llm_order: Iterable[str]) -> tuple[str, ...]:
         """Every engine that is to run; `llm_order` is `llm` with `auto` resolved."""

@@ -138,11 +138,10 @@ class Switchboard:
         """
         self._target(model, SPEAKING, "speaks")
         candidates = self._candidates(voice)
-        alias = self._voices.aliases.get(voice)
         if not candidates:
-            engines = self._routing.tts if alias is None else tuple(use.partition("/")[0] for use in alias.use)
-            if not any(self.engines[name].engine for name in engines if name in self.engines):
-                raise self._unavailable(engines, "speech")
+            configured = self._of(self._engines_of(voice))
+            if configured and not any(running.engine for running in configured):
+                raise self._unavailable([running.name for running in configured], "speech")
             raise PeerError(
                 f"the voice {voice!r} is not available: no engine of this installation speaks its language; "
                 f"available: {', '.join(self._available_voices())}",
@@ -199,6 +198,11 @@ class Switchboard:
                 if tags:
                     found.append((name, v, tags))
         return found
+
+    def _engines_of(self, voice: str) -> tuple[str, ...]:
+        alias = self._voices.aliases.get(voice)
+        uses = (voice,) if alias is None else alias.use
+        return tuple(dict.fromkeys(use.partition("/")[0] for use in uses))
 
     def _spoken_by(self, voice: str) -> set[str]:
         return {tag for _, _, tags in self._candidates(voice) for tag in tags}

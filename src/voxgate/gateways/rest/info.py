@@ -1,5 +1,6 @@
 """Models, credits, health and metrics."""
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -34,8 +35,9 @@ def router(rest: Rest) -> APIRouter:
         balance = await rest.ledger.balance(principal.org_id)
         return Json(
             {
-                "balance": to_credits(balance.available),
-                "held": to_credits(balance.held),
+                # decimal numbers, written digit by digit: a float could not hold every micro-credit
+                "balance": orjson.Fragment(to_credits(balance.available)),
+                "held": orjson.Fragment(to_credits(balance.held)),
                 "org": principal.org_name,
                 "tier": principal.tier.value,
             }
