@@ -136,7 +136,7 @@ class MoonshineRunner:
         if not attempt.decoded.tokens and job.request.speech_certain:
             attempt.guards.append("guard_a")
             forced = decode(heard, never_empty=True)
-            if forced.mean_log_prob > guards.UNCLEAR_BELOW:
+            if forced.mean_log_prob > guards.BELIEVED_ABOVE:
                 attempt.decoded = forced
         if attempt.decoded.ending is not Ending.SAID:
             attempt.guards.append("guard_c")
