@@ -13,8 +13,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from voxgate.config import Settings
 from voxgate.engines.answers import Answer, Chunk, merge
 from voxgate.engines.llama_prompt import ChatJob, fit, parse
 from voxgate.engines.pool import Birth, Pool, WorkerSpec
@@ -26,10 +27,8 @@ _TEMPLATE_TOKENS = 16  # the opening of the reply, and room for what estimates m
 _PROMPT_CACHE_MIB = 128  # llama.cpp's default is 8192; a full 2k context of this model takes 46
 
 
-class LlamaSettings(BaseModel):
+class LlamaSettings(Settings):
     """`[engines.llama]`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = "smollm2-135m-instruct-q4_1"
     """Catalogue name; its folder holds one GGUF file."""

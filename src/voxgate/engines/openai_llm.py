@@ -11,16 +11,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from voxgate import __version__
+from voxgate.config import Settings
 from voxgate.engines.answers import Answer, Chunk, wants_usage
 from voxgate.engines.sse import Event, EventReader
-from voxgate.errors import Code, ConfigError, EngineError, RefusedError, UpstreamError, VoxgateError
+from voxgate.errors import Code, EngineError, RefusedError, UpstreamError, VoxgateError
 from voxgate.ports import EngineContext, EnginePlugin, Metrics
 
 if TYPE_CHECKING:
@@ -32,16 +32,12 @@ _DRAIN_S = 0.2  # an upstream ends its response right after [DONE]; waiting for 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class OpenAISettings(BaseModel):
-    """`[engines.NAME]` of an upstream."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class OpenAISettings(Settings):
+    """`[engines.NAME]` of an upstream. `api_key_file` names a file that holds the key, for secrets that are mounted."""
 
     base_url: str = "https://api.openai.com/v1"
     """Where `/chat/completions` lies."""
     api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    """A file that holds the key, for secrets that are mounted; read once, at start."""
     model: str = ""
     """The upstream's model for every request that `models` does not name; empty: what the client asked for."""
     models: Mapping[str, str] = Field(default_factory=dict)
@@ -67,12 +63,6 @@ class OpenAISettings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// address, for example http://127.0.0.1:11434/v1")
         return value.rstrip("/")
-
-    @model_validator(mode="after")
-    def _has_one_key(self) -> "OpenAISettings":
-        if self.api_key is not None and self.api_key_file is not None:
-            raise ValueError("give api_key or api_key_file, not both")
-        return self
 
     @property
     def host(self) -> str:
@@ -343,10 +333,10 @@ def _retry_after(value: str) -> int | None:
 
 
 async def create(context: EngineContext, settings: OpenAISettings) -> OpenAILanguageModel:
-    """The engine, not yet connected: an upstream may come up after us. Raises ConfigError for an unreadable key."""
+    """The engine, not yet connected: an upstream may come up after us."""
     import httpx
 
-    key = _key(settings)
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
     headers = {"User-Agent": f"voxgate/{__version__}"}
     headers |= {"Authorization": f"Bearer {key}"} if key else {}
     headers |= {name: value.get_secret_value() for name, value in settings.headers.items()}
@@ -358,17 +348,6 @@ async def create(context: EngineContext, settings: OpenAISettings) -> OpenAILang
         trust_env=settings.host not in _LOCAL_HOSTS,  # a company's proxy and CA are for the world, not for this machine
     )
     return OpenAILanguageModel(context.name, settings, key, client, context.metrics)
-
-
-def _key(settings: OpenAISettings) -> str:
-    if settings.api_key_file is None:
-        return settings.api_key.get_secret_value() if settings.api_key else ""
-    try:
-        return settings.api_key_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"the key file {settings.api_key_file} cannot be read: {error}", param="api_key_file"
-        ) from error
 
 
 PLUGIN = EnginePlugin(port="llm", settings=OpenAISettings, create=create)

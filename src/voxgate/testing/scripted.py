@@ -13,8 +13,9 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from voxgate.config import Settings
 from voxgate.domain import SPEECH_RATE, Recognition, Samples, Speech, Transcript, Utterance, Voice, Word
 from voxgate.errors import Code, EngineError, PeerError, RefusedError
 from voxgate.ports import EngineContext, EnginePlugin
@@ -29,10 +30,8 @@ _FADE_S = 0.005  # at both ends of a tone, so that it does not click
 _GAP = 0.2  # of a tone word is silence, so that words can be told apart
 
 
-class Failures(BaseModel):
+class Failures(Settings):
     """When an engine fails on purpose. Requests are counted from 1; 0 means never."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     fail_every: int = Field(default=0, ge=0)
     """Every so many requests: EngineError, retryable."""
@@ -291,10 +290,8 @@ def _tokens(text: str) -> list[str]:
 # voice activity
 
 
-class ScriptedVadSettings(BaseModel):
+class ScriptedVadSettings(Settings):
     """`[engines.scripted_vad]`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     window: int = Field(default=512, ge=160)
     """Samples a window: 32 ms, as Silero's."""
