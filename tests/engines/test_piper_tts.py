@@ -14,9 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from tests.conftest import Recorder, absent
-from tests.engines.piper_voice import NAME, converted_voice
-from voxgate.domain import Speech, Utterance
-from voxgate.engines import espeak_process
+from tests.engines.piper_voice import NAME, converted_voice, stored
+from voxgate.audio.resample import Resampler
+from voxgate.domain import SPEECH_RATE, Recognition, Speech, Utterance
+from voxgate.engines import espeak_process, moonshine_stt
 from voxgate.engines.piper_tts import PLUGIN, RATE, PiperSettings, PiperTts
 from voxgate.errors import Code, EngineError, PeerError
 from voxgate.ports import EngineContext, TextToSpeech
@@ -91,6 +92,25 @@ async def test_a_text_without_letters_is_silent(piper: PiperTts, text: str) -> N
 async def test_other_scripts_and_emoji_are_got_over(piper: PiperTts, metrics: Recorder) -> None:
     for text in ("😀 hello 你好 Привет سلام", "ไทย", "<b>bold</b> *so*", "x" * 500, "1" * 60):
         assert length(await say(piper, text)) > 0, text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("voice", "speed"), [("joe", 1), ("joe", 0.5), ("joe", 1.5), ("joe+115", 1), ("joe+130", 1)])
+async def test_a_recognizer_understands_it(piper: PiperTts, metrics: Recorder, voice: str, speed: float) -> None:
+    model = stored(moonshine_stt.MODEL)
+    if not (model / "enc.onnx").exists():
+        absent("models", f"the model {moonshine_stt.MODEL}")
+    context = EngineContext("moonshine", {moonshine_stt.MODEL: model}, metrics, 1)
+    recognizer = await moonshine_stt.create(context, moonshine_stt.MoonshineSettings())
+    try:
+        heard = await say(piper, "Please hold the line, while I look that up for you.", voice, speed)
+        resampler = Resampler(RATE, SPEECH_RATE)
+        audio = np.concatenate([resampler.feed(np.concatenate([each.samples for each in heard])), resampler.flush()])
+        transcript = await recognizer.recognize(Recognition(audio))
+    finally:
+        await recognizer.aclose()
+    words = transcript.text.lower().replace(",", "").rstrip(".").split()
+    assert words == ["please", "hold", "the", "line", "while", "i", "look", "that", "up", "for", "you"]
 
 
 @pytest.mark.slow

@@ -6,8 +6,7 @@ Voice ids are espeak's own: a language (`vi`), or a language and a variant (`en-
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from pydantic import BaseModel, ConfigDict
-
+from voxgate.config import Settings
 from voxgate.domain import Speech, Utterance, Voice, Word
 from voxgate.engines.espeak_process import REQUIRES, start_espeak
 from voxgate.engines.espeak_worker import Probe, Said, Say
@@ -49,10 +48,8 @@ VARIANTS = {"": "male", "m3": "male", "m7": "male", "f1": "female", "f2": "femal
 LICENCE = "GPL-3.0-or-later (espeak-ng; its output is not covered)"
 
 
-class EspeakSettings(BaseModel):
-    """`[engines.espeak]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class EspeakSettings(Settings):
+    """`[engines.espeak]`: nothing to set."""
 
 
 class EspeakTts:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from voxgate.config import Settings
 from voxgate.domain import Speech, Utterance, Voice, Word
 from voxgate.engines.espeak_process import REQUIRES, start_espeak
 from voxgate.engines.espeak_tts import unknown_voice
@@ -29,10 +30,8 @@ _HEAPS = "2"  # glibc gives every thread a heap of its own, each as large as the
 _THREADS_A_CORE = 8  # speeches under way; piper_turns decides who computes
 
 
-class PiperVoice(BaseModel):
+class PiperVoice(Settings):
     """One Piper model and the voices made of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     """Catalogue name."""
@@ -41,8 +40,11 @@ class PiperVoice(BaseModel):
     espeak: str
     """The espeak-ng voice whose phonemes it was trained on (`espeak.voice` of its description)."""
     gender: str
+    """`female`, `male` or `neutral`."""
     licence: str
+    """As it is shown to users."""
     commercial: bool
+    """False where the licence is unclear for commercial use."""
     pitches: tuple[int, ...] = ()
     """Further voices by shifting pitch and formants, in percent: 115 makes `NAME+115`. Above 130 it sounds small."""
 
@@ -58,10 +60,8 @@ _JOE = PiperVoice(
 )
 
 
-class PiperSettings(BaseModel):
+class PiperSettings(Settings):
     """`[engines.piper]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     voices: dict[str, PiperVoice] = Field(default_factory=lambda: {"joe": _JOE}, min_length=1)
     """Name of the voice -> where it comes from."""
