@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgate.audio.framing import Pcm16Reader, Windows, from_pcm16, to_pcm16
 
 
 @given(st.binary(max_size=200).filter(lambda data: len(data) % 2 == 0))
+@settings(deadline=None)
 def test_pcm_survives_the_way_there_and_back(data: bytes) -> None:
     assert to_pcm16(from_pcm16(data)) == data
 
@@ -24,6 +25,7 @@ def test_half_a_sample_is_no_pcm() -> None:
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 9), max_size=200))
+@settings(deadline=None)
 def test_pieces_cut_anywhere_give_the_same_samples(data: bytes, sizes: list[int]) -> None:
     reader = Pcm16Reader()
     got = []
@@ -37,6 +39,7 @@ def test_pieces_cut_anywhere_give_the_same_samples(data: bytes, sizes: list[int]
 
 
 @given(st.lists(st.integers(0, 1500), max_size=20), st.integers(1, 600))
+@settings(deadline=None)
 def test_windows_hold_every_sample_once_and_in_order(sizes: list[int], size: int) -> None:
     windows = Windows(size)
     audio = np.arange(sum(sizes), dtype=np.float32)

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgate.audio import loudness
@@ -94,6 +94,7 @@ def test_a_pause_is_held_back_until_it_is_known_to_be_one() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3000)), max_size=12), st.integers(1, 2000))
+@settings(deadline=None)
 def test_trimming_a_stream_equals_trimming_the_whole(pieces: list[tuple[bool, int]], step: int) -> None:
     audio = np.concatenate([NOTHING, *(np.full(size, 0.5 if loud else 0, np.float32) for loud, size in pieces)])
     trimmer = SilenceTrimmer(RATE)

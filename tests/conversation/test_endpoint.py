@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgate.conversation.endpoint import Edge, Endpointer, EndpointSettings, SpeechEnded, SpeechStarted
@@ -91,6 +91,7 @@ def test_thresholds_are_in_order() -> None:
     st.integers(0, 600),
     st.integers(0, 600),
 )
+@settings(deadline=None)
 def test_edges_alternate_and_never_overlap(
     windows: list[tuple[float, int]], min_speech: int, silence: int, lead: int, tail: int
 ) -> None:

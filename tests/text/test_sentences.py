@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgate.text.sentences import LONG_SENTENCE, MAX_PIECE, Clauses, split
@@ -164,6 +164,7 @@ def test_a_hard_cut_never_tears_a_character() -> None:
 
 
 @given(st.one_of(SPEAKABLE, PHRASES))
+@settings(deadline=None)
 def test_nothing_is_lost_and_nothing_is_too_long(text: str) -> None:
     pieces = split(text)
     assert bare("".join(pieces)) == bare(text)
@@ -172,6 +173,7 @@ def test_nothing_is_lost_and_nothing_is_too_long(text: str) -> None:
 
 
 @given(st.one_of(SPEAKABLE, PHRASES), st.data())
+@settings(deadline=None)
 def test_any_chunking_gives_the_same_pieces(text: str, data: st.DataObject) -> None:
     clauses = Clauses()
     pieces: list[str] = []

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgate.audio.codecs.sniff import Kind, sniff
@@ -39,10 +39,12 @@ def test_heads(head: bytes, kind: Kind) -> None:
 
 
 @given(st.one_of(st.binary(max_size=80), st.binary(max_size=80).map(lambda tail: b"\xff" + tail)))
+@settings(deadline=None)
 def test_anything_at_all_has_an_answer(head: bytes) -> None:
     assert isinstance(sniff(head), Kind)
 
 
 @given(st.sampled_from([b"RIFF\0\0\0\0WAVE", b"OggS", b"fLaC", b"\0\0\0\x1cftyp", b"\xff\xf1\x58\x40"]), st.binary())
+@settings(deadline=None)
 def test_what_follows_the_head_changes_nothing(head: bytes, tail: bytes) -> None:
     assert sniff(head + tail) is sniff(head)
