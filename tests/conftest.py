@@ -1,9 +1,14 @@
-"""What every test may use. A thing that is required (VOXGATE_REQUIRE) and absent fails; any other absent thing skips."""
+"""What every test may use. What is required (VOXGATE_REQUIRE) and absent fails its tests; anything else skips them."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# These machines are noisy: an example that takes long is no defect.
+settings.register_profile("voxgate", deadline=None)
+settings.load_profile("voxgate")
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("VOXGATE_SHARED", ROOT.parent / "shared"))

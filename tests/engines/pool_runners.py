@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from voxgate.errors import Code, PeerError
@@ -31,13 +32,13 @@ class Runner:
             with open(argument, "w") as file:
                 file.write("cancelled")
         elif verb == "wait_for_file":
-            while not os.path.exists(argument) and not cancelled():
+            while not Path(argument).exists() and not cancelled():
                 time.sleep(0.005)
             yield "seen"
         elif verb == "die":
             os._exit(3)
         elif verb == "die_once":
-            if not os.path.exists(argument):
+            if not Path(argument).exists():
                 open(argument, "w").close()
                 os._exit(3)
             yield "survived"

@@ -15,7 +15,7 @@ import numpy as np
 from voxgate.audio.framing import Windows
 from voxgate.audio.loudness import raise_quiet
 from voxgate.conversation.segmenter import Segment, Segmenter, SegmentSettings
-from voxgate.domain import SPEECH_RATE, Recognition, Samples, Word
+from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript, Recognition, Samples
 from voxgate.ports import SpeechToText, Vad
 
 _INLINE_WINDOWS = 4
@@ -35,39 +35,6 @@ class TranscriptionRequest:
     language: str = "en"
     hints: tuple[str, ...] = ()
     words: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FileSegment:
-    """One recognized stretch of speech. Positions are samples at SPEECH_RATE from the beginning of the audio."""
-
-    start: int
-    end: int
-    text: str
-    """Never empty."""
-    language: str
-    words: tuple[Word, ...]
-    """Counted from the beginning of the audio too; empty unless asked for."""
-    confidence: float | None
-    unclear: bool
-    """The engine itself doubts the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileTranscript:
-    """What a whole recording says."""
-
-    text: str
-    """Empty where nobody speaks."""
-    segments: tuple[FileSegment, ...]
-    language: str
-    duration: int
-    """Samples at SPEECH_RATE, silence included."""
-
-    @property
-    def seconds(self) -> float:
-        """The duration in seconds."""
-        return self.duration / SPEECH_RATE
 
 
 class Transcriber:
