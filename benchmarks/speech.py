@@ -28,7 +28,8 @@ from voxgate.ports import EngineContext
 TEXTS = {
     "one word": "Sure.",
     "2 s clause": "Your appointment is tomorrow at three.",
-    "99 characters": "The quick brown fox jumps over the lazy dogs and then runs all the way back to the forest to sleep.",
+    "99 characters": "The quick brown fox jumps over the lazy dogs "
+    "and then runs all the way back to the forest to sleep.",
 }
 MODEL = "piper-en_US-joe-medium"
 
