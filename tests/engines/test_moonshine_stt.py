@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from benchmarks.moonshine import equal_tokens
 from benchmarks.wer import digits, normalize, wer
 from tests.conftest import SHARED, Recorder
-from tests.engines.moonshine_data import model, recorded, spoken
+from tests.engines.moonshine_data import model, recorded, sources, spoken
 from voxgate.domain import Recognition, Samples, Transcript
 from voxgate.engines.moonshine_stt import MODEL, PLUGIN, Moonshine, MoonshineSettings
 from voxgate.errors import Code, EngineError, MisuseError, PeerError
@@ -232,3 +233,13 @@ async def test_a_broken_model_is_told_at_the_start(tmp_path: Path, metrics: Reco
     context = EngineContext("moonshine", {MODEL: tmp_path}, metrics, cores=1)
     with pytest.raises(EngineError, match="could not be loaded"):
         await PLUGIN.create(context, MoonshineSettings())
+
+
+@pytest.mark.slow
+def test_tokens_are_those_of_the_published_graphs(tmp_path: Path, shared: Path) -> None:
+    """A sample; the benchmark takes all 57 utterances (52 equal). The published graphs take 60 ms a token."""
+    clips_of_speech = [recorded(file) for file, language, _ in clips() if language == "en"]
+    sentences = (shared / "audio" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:8]
+    made = [spoken(sentence, voice, tmp_path) for sentence in sentences for voice in ("slt", "rms")]
+    same = equal_tokens(model(), sources(), [*clips_of_speech, *made])
+    assert sum(same) >= 0.9 * len(same)
