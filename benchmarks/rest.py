@@ -21,9 +21,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.serving import SCRIPTED, Server
-from voxgate.app import EngineRoom, load_settings, open_engines, plan
+from voxgate.app import EngineRoom, open_engines
 from voxgate.domain import Utterance
 from voxgate.observe import NoMetrics
+from voxgate.planning import load_settings, plan
 
 TEXT = "The train to the coast leaves from platform nine at half past seven today so please be there early."
 """99 characters without a comma: nothing shorter can be said first."""

@@ -1,34 +1,29 @@
-"""The one file that knows everyone: reads the configuration, wires the rooms together, starts and stops them."""
+"""The one file that knows everyone: wires the rooms together, starts and stops them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+import fcntl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import Field
 from starlette.types import ASGIApp
 
-from voxgate import config
 from voxgate.audio.codecs.encoder import Format
 from voxgate.clock import SystemClock
-from voxgate.config import Loaded, Settings
 from voxgate.conversation.speech import speak_file
 from voxgate.domain import Utterance
-from voxgate.engines.registry import Configured, absent, bring_up, configure, usable_cores
+from voxgate.engines.registry import Configured, absent, bring_up
 from voxgate.errors import ConfigError, VoxgateError
 from voxgate.gateways.http import HttpServer
-from voxgate.gateways.limits import LimitSettings
 from voxgate.gateways.rest.api import build
 from voxgate.gateways.rest.context import Readiness, Rest
-from voxgate.models.store import ModelSettings, ModelStore, models_root
-from voxgate.observe import LogSettings, ObserveSettings, Prometheus
+from voxgate.observe import Prometheus
+from voxgate.planning import Plan, VoxgateSettings
 from voxgate.ports import AudioDecoder, Metrics, Vad
 from voxgate.services.accounts import Accounts
-from voxgate.services.billing import PriceSettings
-from voxgate.services.routing import RoutingSettings, VoiceSettings
 from voxgate.services.switchboard import Running, Switchboard
 from voxgate.store.accounts import SqlAccounts
 from voxgate.store.database import Database
@@ -37,133 +32,7 @@ from voxgate.store.ledger import SqlLedger
 
 log = structlog.get_logger(__name__)
 
-CONFIG_NAME = "voxgate.toml"
-"""The configuration file of the folder one stands in, where no other is named."""
-
-_BY_ENVIRONMENT = {"VOXGATE_HOST": "server.host", "VOXGATE_PORT": "server.port", "VOXGATE_DATA_DIR": "server.data_dir"}
 _LOADING = "is still being loaded"
-
-
-class ServerSettings(Settings):
-    """`[server]`"""
-
-    host: str = "127.0.0.1"
-    """Address to listen on; `0.0.0.0` or `::` for every one of the machine."""
-    port: int = Field(default=8080, ge=0, le=65535)
-    """0 takes any free port and prints it."""
-    data_dir: Path = Path("data")
-    """Folder of the database and of everything else this installation remembers."""
-    allowed_origins: tuple[str, ...] = ("*",)
-    """Origins of web pages that may call the API; keys, never cookies, authenticate."""
-    shutdown_grace_s: int = Field(default=10, ge=0)
-    """How long requests under way may take to end when the server stops."""
-    cores: int = Field(default=0, ge=0)
-    """Processor cores the engines may use; 0: every one this process may run on."""
-
-
-class StoreSettings(Settings):
-    """`[store]`"""
-
-    url: str = ""
-    """SQLAlchemy's address of the database; empty: `voxgate.db` in the data directory."""
-
-
-class VoxgateSettings(Settings):
-    """The whole configuration."""
-
-    server: ServerSettings = ServerSettings()
-    log: LogSettings = LogSettings()
-    observe: ObserveSettings = ObserveSettings()
-    store: StoreSettings = StoreSettings()
-    limits: LimitSettings = LimitSettings()
-    prices: PriceSettings = PriceSettings()
-    models: ModelSettings = ModelSettings()
-    routing: RoutingSettings = RoutingSettings()
-    voices: VoiceSettings = VoiceSettings()
-    engines: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """`[engines.NAME]`: the settings of each engine, read by its plugin; `plugin` where NAME is a name of your own."""
-
-
-def load_settings(
-    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None
-) -> Loaded[VoxgateSettings]:
-    """The configuration of this process: file, environment, command line. Raises ConfigError.
-
-    `path`: as given by `--config`; else VOXGATE_CONFIG, else voxgate.toml where there is one.
-    """
-    if path is None:
-        named = environ.get("VOXGATE_CONFIG")
-        here = Path(CONFIG_NAME)
-        path = Path(named) if named else (here if here.exists() else None)
-    short = {key: environ[name] for name, key in _BY_ENVIRONMENT.items() if environ.get(name)}
-    spelled = {f"{config.PREFIX}{key.upper().replace('.', '__')}": value for key, value in short.items()}
-    return config.load(VoxgateSettings, path=path, environ=spelled | dict(environ), overrides=overrides)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to run: the configuration with every engine resolved."""
-
-    loaded: Loaded[VoxgateSettings]
-    engines: tuple[Configured, ...]
-    llm_order: tuple[str, ...]
-    models: ModelStore
-    cores: int
-
-    @property
-    def settings(self) -> VoxgateSettings:
-        """The configuration."""
-        return self.loaded.settings
-
-    @property
-    def data_dir(self) -> Path:
-        """Folder of the database, absolute."""
-        return self.settings.server.data_dir.absolute()
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """(dotted key, value, origin) of the whole effective configuration, engines included, without secrets."""
-        plain = self.settings.model_copy(update={"engines": {}})
-        rows = [row for row in config.rows(plain, "", self.loaded.origins) if row[0] != "engines"]
-        for engine in self.engines:
-            rows.extend(config.rows(engine.settings, f"engines.{engine.name}", self.loaded.origins))
-        return rows
-
-
-async def plan(loaded: Loaded[VoxgateSettings], environ: Mapping[str, str]) -> Plan:
-    """Resolve `routing.llm = ["auto"]` and the settings of every engine. Raises ConfigError."""
-    settings = loaded.settings
-    sections = dict(settings.engines)
-    order: list[str] = []
-    for name in settings.routing.llm:
-        order.extend([name] if name != "auto" else [await _find_llm(sections, environ)])
-    engines = configure(settings.routing.engines(order), sections, loaded.origins)
-    root = models_root(environ, settings.models.dir)
-    return Plan(
-        loaded=loaded,
-        engines=tuple(engines),
-        llm_order=tuple(order),
-        models=ModelStore(root, mirror=settings.models.mirror, hub=settings.models.hub),
-        cores=settings.server.cores or usable_cores(),
-    )
-
-
-async def _find_llm(sections: dict[str, dict[str, Any]], environ: Mapping[str, str]) -> str:
-    """The language model to use where none is named; puts what was found out into its section."""
-    base_url, api_key = environ.get("OPENAI_BASE_URL"), environ.get("OPENAI_API_KEY")
-    if "openai" in sections:
-        return "openai"
-    if base_url or api_key:
-        seed = {"base_url": base_url, "api_key": api_key, "models": {"valsea-fast": "gpt-4o-mini"}}
-        sections["openai"] = {key: value for key, value in seed.items() if value}
-        return "openai"
-    if "llama" in sections:
-        return "llama"
-    from voxgate.engines.ollama import find_ollama
-
-    if found := await find_ollama():
-        sections["ollama"] = {"plugin": "openai", "base_url": found.base_url, "model": found.model}
-        return "ollama"
-    return "llama"
 
 
 class EngineRoom:
@@ -236,23 +105,55 @@ class EngineRoom:
 
 
 @asynccontextmanager
-async def open_store(what: Plan) -> AsyncIterator[tuple[Database, Accounts]]:
+async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple[Database, Accounts]]:
     """The database, at the current schema, and the accounts in it. Raises ConfigError, StoreError."""
-    url = what.settings.store.url
+    url = settings.store.url.get_secret_value()
     if not url:
-        try:
-            what.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"the data directory {what.data_dir} cannot be made: {error.strerror}", param="server.data_dir"
-            ) from None
-        url = f"sqlite:///{what.data_dir / 'voxgate.db'}"
+        folder = settings.server.data_dir.absolute()
+        _make_data_dir(folder)
+        url = f"sqlite:///{folder / 'voxgate.db'}"
     database = await Database.open(url)
     try:
         await database.upgrade()
         yield database, Accounts(SqlAccounts(database, SystemClock()))
     finally:
         await database.aclose()
+
+
+def _make_data_dir(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the data directory {folder} cannot be made: {error.strerror}; choose another with --data-dir or "
+            "VOXGATE_DATA_DIR",
+            param="server.data_dir",
+        ) from None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep a second server out of a data directory; the lock ends with this process, however that ends.
+
+    Raises ConfigError where another server is running on it, or nothing can be written there.
+    """
+    _make_data_dir(folder)
+    try:
+        lock = (folder / "serve.lock").open("a")
+    except OSError as error:
+        raise ConfigError(
+            f"nothing can be written into the data directory {folder}: {error.strerror}", param="server.data_dir"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another server is running on the data directory {folder}; stop it, or choose another folder with "
+                "--data-dir or VOXGATE_DATA_DIR",
+                param="server.data_dir",
+            ) from None
+        yield
 
 
 @asynccontextmanager
@@ -278,12 +179,15 @@ async def _make_hello(room: EngineRoom, data_dir: Path) -> Path | None:
         mouth = room.switchboard.mouth("valsea-tts", "valsea-default", "en", HELLO)
         utterance = Utterance(HELLO, mouth.voice.id, mouth.language)
         sound = await speak_file(mouth.tts, utterance, Format.WAV)
+        new = path.with_suffix(".new")
+        new.write_bytes(sound)
+        new.rename(path)
     except VoxgateError as error:
         log.info("hello.wav was not made", reason=error.message)
         return None
-    new = path.with_suffix(".new")
-    new.write_bytes(sound)
-    new.rename(path)
+    except OSError as error:
+        log.warning("hello.wav was not written", reason=error.strerror)
+        return None
     return path
 
 
@@ -304,7 +208,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
     metrics = Prometheus()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        database, accounts = await stack.enter_async_context(open_store(what))
+        database, accounts = await stack.enter_async_context(open_store(what.settings))
         keys = SqlKeys(database, clock)
         stack.push_async_callback(keys.aclose)
         room = EngineRoom(what, metrics)
@@ -343,7 +247,7 @@ async def serve(what: Plan, *, on_key: Callable[[str], None], on_ready: Callable
     `on_ready`: called when everything that can be loaded is. Raises ConfigError, StoreError.
     """
     address = what.settings.server
-    with closing(HttpServer.bind(address.host, address.port)) as listener:
+    with closing(HttpServer.bind(address.host, address.port)) as listener, _alone_in(what.data_dir):
         async with assemble(what) as server:
             if created := await server.accounts.ensure_development_org():
                 on_key(created.key)

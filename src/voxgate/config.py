@@ -5,6 +5,7 @@ Settings are pydantic models; a secret is a `SecretStr`, and its key with `_file
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,9 +44,13 @@ def load(
     *,
     path: Path | None = None,
     environ: Mapping[str, str],
+    names: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Loaded[Schema]:
     """Read the configuration once. `overrides` are dotted keys from the command line; later sources win.
+
+    `names`: variables of the environment with a name of their own -> the dotted key they set, where they are not
+    empty. One that is spelled out (`VOXGATE__SERVER__PORT`) wins over them.
 
     Raises ConfigError naming the key: unknown (with the nearest known one), of the wrong type, out of range.
     """
@@ -53,6 +58,9 @@ def load(
     origins: dict[str, str] = {}
     if path is not None:
         _merge(tree, _read(path), origins, path.name)
+    for name, key in (names or {}).items():
+        if environ.get(name):
+            _merge(tree, _nest(key.split("."), environ[name]), origins, f"environment {name}")
     for name in sorted(environ):
         if name.startswith(PREFIX):
             keys = name.removeprefix(PREFIX).lower().split("__")
@@ -86,7 +94,7 @@ def rows(settings: BaseModel, at: str, origins: Mapping[str, str]) -> Iterator[t
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"the configuration file {path} does not exist") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -161,7 +169,8 @@ def _unknown(schema: type[BaseModel], key: str, at: str, origins: Mapping[str, s
 
 
 def _is_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or SecretStr in get_args(annotation)
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return SecretStr in parts
 
 
 def _read_secret_files(schema: type[BaseModel], tree: dict[str, Any], at: str) -> None:
@@ -173,7 +182,9 @@ def _read_secret_files(schema: type[BaseModel], tree: dict[str, Any], at: str) -
             if name in tree:
                 raise ConfigError(f"{at}{name} and {at}{key} are both set; keep one", param=at + key)
             try:
-                tree[name] = file.read_text().strip()
+                tree[name] = file.read_text(encoding="utf-8").strip()
+            except UnicodeDecodeError:
+                raise ConfigError(f"{at}{key}: {file} is no text", param=at + key) from None
             except OSError as error:
                 raise ConfigError(f"{at}{key}: {file} cannot be read: {error.strerror}", param=at + key) from None
         value = tree.get(name)
@@ -186,8 +197,35 @@ def _explain(error: ValidationError, origins: Mapping[str, str], at: str = "") -
     first = error.errors(include_url=False, include_input=False)[0]
     dotted = at + ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
-    where = origins.get(dotted, "configuration")
+    if first["type"] in ("tuple_type", "list_type"):
+        message += ', such as ["one", "two"]'
+    elif first["type"] in ("dict_type", "mapping_type", "model_type"):
+        message = 'Must be a table, such as {key = "value"}'
+    where = _origin(dotted, origins) or "configuration"
     return ConfigError(f"{where}: {dotted}: {message[:1].lower()}{message[1:]}", param=dotted)
+
+
+def _origin(dotted: str, origins: Mapping[str, str]) -> str | None:
+    """Where a key came from; a part of a list came from where the list did, a secret from where its file's name did."""
+    while dotted:
+        if found := origins.get(dotted) or origins.get(f"{dotted}_file"):
+            return found
+        dotted = dotted.rpartition(".")[0]
+    return None
+
+
+_PASSWORD = re.compile(r"(://[^/@\s]*:)[^/@\s]+@")  # of an address, as RFC 3986 §3.2.1 writes it
+
+
+def _shown(value: Any) -> str:
+    """A value for people: lists as TOML writes them, no password of an address."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_shown(part) for part in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _PASSWORD.sub(r"\1**********@", str(value))
 
 
 def _rows(value: Any, at: str, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -198,5 +236,4 @@ def _rows(value: Any, at: str, origins: Mapping[str, str]) -> Iterator[tuple[str
         for name, below in value.items():
             yield from _rows(below, f"{at}.{name}", origins)
     else:
-        origin = origins.get(at) or origins.get(f"{at}_file") or "default"
-        yield at, "" if value is None else str(value), origin
+        yield at, _shown(value), _origin(at, origins) or "default"

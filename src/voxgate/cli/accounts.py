@@ -12,9 +12,9 @@ from voxgate.cli.common import (
     DataDirOption,
     JsonOption,
     errors_told,
-    make_plan,
     print_json,
     print_table,
+    read_settings,
     with_accounts,
 )
 from voxgate.domain import Tier
@@ -58,7 +58,7 @@ def create(
     with errors_told():
         expires = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
         made = with_accounts(
-            make_plan(config, data_dir),
+            read_settings(config, data_dir),
             lambda a: a.create_key(org, tier=tier, credits=amount, label=label, expires_at=expires),
         )
         if as_json:
@@ -78,7 +78,7 @@ def list_keys(
 ) -> None:
     """List the keys: their beginnings, whose they are, when they were last used."""
     with errors_told():
-        found = with_accounts(make_plan(config, data_dir), lambda a: a.keys(org))
+        found = with_accounts(read_settings(config, data_dir), lambda a: a.keys(org))
         if as_json:
             print_json([_key_row(key) for key in found])
             return
@@ -112,7 +112,7 @@ def revoke(
 ) -> None:
     """End a key. New requests are refused at once, a running server notices within seconds."""
     with errors_told():
-        ended = with_accounts(make_plan(config, data_dir), lambda a: a.revoke_key(key.removesuffix("…")))
+        ended = with_accounts(read_settings(config, data_dir), lambda a: a.revoke_key(key.removesuffix("…")))
         sys.stdout.write(f"revoked {ended.prefix}… of {ended.org_name}\n")
 
 
@@ -134,7 +134,8 @@ def add(
     """
     with errors_told():
         _show(
-            [with_accounts(make_plan(config, data_dir), lambda a: a.add_credits(org, amount, grant_id=grant))], as_json
+            [with_accounts(read_settings(config, data_dir), lambda a: a.add_credits(org, amount, grant_id=grant))],
+            as_json,
         )
 
 
@@ -147,11 +148,11 @@ def show(
 ) -> None:
     """Show what organizations have left."""
     with errors_told():
-        what = make_plan(config, data_dir)
+        loaded = read_settings(config, data_dir)
         if org is None:
-            _show(list(with_accounts(what, lambda a: a.organizations())), as_json)
+            _show(list(with_accounts(loaded, lambda a: a.organizations())), as_json)
         else:
-            _show([with_accounts(what, lambda a: a.organization(org))], as_json)
+            _show([with_accounts(loaded, lambda a: a.organization(org))], as_json)
 
 
 def _show(organizations: "list[Organization]", as_json: bool) -> None:

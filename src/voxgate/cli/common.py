@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from voxgate.app import Plan
+    from voxgate.config import Loaded
+    from voxgate.models.store import ModelStore
+    from voxgate.planning import Plan, VoxgateSettings
     from voxgate.services.accounts import Accounts
 
 T = TypeVar("T")
@@ -33,9 +35,22 @@ def make_plan(
     *,
     level: str = "warning",
 ) -> "Plan":
-    """The configuration of this command, with logging set up. `level` is for commands that are no server."""
-    from voxgate.app import load_settings, plan
+    """What is to run, engines included. `level` is for commands that are no server; empty: as configured."""
+    from voxgate.planning import plan
+
+    return run(plan(read_settings(config, data_dir, overrides, level=level), os.environ))
+
+
+def read_settings(
+    config: Path | None,
+    data_dir: Path | None = None,
+    overrides: dict[str, Any] | None = None,
+    *,
+    level: str = "warning",
+) -> "Loaded[VoxgateSettings]":
+    """The configuration of this command, with logging set up; no engine is looked at."""
     from voxgate.observe import configure_logging
+    from voxgate.planning import load_settings
 
     chosen = {key: value for key, value in (overrides or {}).items() if value is not None}
     if data_dir is not None:
@@ -43,7 +58,14 @@ def make_plan(
     loaded = load_settings(config, os.environ, chosen)
     configured = loaded.settings.log
     configure_logging(configured if level == "" else configured.model_copy(update={"level": level}))
-    return run(plan(loaded, os.environ))
+    return loaded
+
+
+def models_on_disk(config: Path | None) -> "ModelStore":
+    """The weights of this machine, as this configuration finds them."""
+    from voxgate.planning import model_store
+
+    return model_store(read_settings(config).settings, os.environ)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -54,12 +76,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def with_accounts(what: "Plan", work: "Callable[[Accounts], Awaitable[T]]") -> T:
+def with_accounts(loaded: "Loaded[VoxgateSettings]", work: "Callable[[Accounts], Awaitable[T]]") -> T:
     """The result of some work on the accounts of an installation."""
     from voxgate.app import open_store
 
     async def inside() -> T:
-        async with open_store(what) as (_, accounts):
+        async with open_store(loaded.settings) as (_, accounts):
             return await work(accounts)
 
     return run(inside())

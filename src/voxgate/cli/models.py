@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxgate.cli.common import ConfigOption, JsonOption, errors_told, make_plan, print_json, print_table
+from voxgate.cli.common import ConfigOption, JsonOption, errors_told, models_on_disk, print_json, print_table
 
 if TYPE_CHECKING:
     from voxgate.models.fetching import Step
@@ -35,7 +35,7 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
                 "size": f"{(status.bytes or status.model.installed_bytes) / 1e6:.0f} MB",
                 "licence": status.model.licence + ("" if status.model.commercial else " (unclear for commercial use)"),
             }
-            for status in make_plan(config).models.overview()
+            for status in models_on_disk(config).overview()
         ]
         if as_json:
             print_json(rows)
@@ -58,7 +58,7 @@ def pull(
     voxgate models pull default
     """
     with errors_told():
-        store = make_plan(config).models
+        store = models_on_disk(config)
         with _progress() as told:
             ready = store.pull(names, told, force=force)
         for status in ready:
@@ -72,7 +72,7 @@ def verify(names: SomeNames = None, config: ConfigOption = None) -> None:
     """Hash every file of the models that are here. Exits with 1 if one is not what it was."""
     with errors_told():
         bad = False
-        for status in make_plan(config).models.verify(names or ()):
+        for status in models_on_disk(config).verify(names or ()):
             sys.stdout.write(f"{status.model.name}: {status.health.value}")
             sys.stdout.write(f" ({status.detail})\n" if status.detail else "\n")
             bad = bad or status.health.value != "ready"
@@ -84,7 +84,7 @@ def verify(names: SomeNames = None, config: ConfigOption = None) -> None:
 def remove(names: Names, config: ConfigOption = None) -> None:
     """Delete models from this machine."""
     with errors_told():
-        freed = make_plan(config).models.remove(names)
+        freed = models_on_disk(config).remove(names)
         sys.stdout.write(f"{freed / 1e6:.0f} MB freed\n")
 
 
@@ -95,7 +95,7 @@ def path(
 ) -> None:
     """Print where models lie."""
     with errors_told():
-        store = make_plan(config).models
+        store = models_on_disk(config)
         sys.stdout.write(f"{store.path(name) if name else store.root}\n")
 
 
@@ -108,7 +108,7 @@ def export(
     There, `models.mirror = FOLDER` (or VOXGATE__MODELS__MIRROR) makes `voxgate models pull` use it.
     """
     with errors_told():
-        store = make_plan(config).models
+        store = models_on_disk(config)
         with _progress() as told:
             for made in store.export(names, folder, told):
                 sys.stdout.write(f"{made}\n")

@@ -74,10 +74,23 @@ def configure(
                 f"there is no engine {kind!r}; installed: {', '.join(sorted(installed))}",
                 param=f"engines.{name}.plugin",
             )
-        plugin: EnginePlugin = installed[kind].load()
+        plugin = _plugin(installed[kind])
         settings = parse_section(plugin.settings, section, at=f"engines.{name}", origins=origins)
         configured.append(Configured(name, plugin, settings))
     return configured
+
+
+def _plugin(entry: EntryPoint) -> EnginePlugin:
+    try:
+        plugin = entry.load()
+    except Exception as error:  # a stranger's package may raise anything
+        raise ConfigError(
+            f"the engine {entry.name!r} ({entry.value}) cannot be imported: {type(error).__name__}: {error}",
+            param=f"engines.{entry.name}",
+        ) from error
+    if not isinstance(plugin, EnginePlugin):
+        raise ConfigError(f"{entry.value} is no engine: {ENTRY_POINT_GROUP} must name an EnginePlugin")
+    return plugin
 
 
 async def bring_up(wanted: Configured, *, folder: Callable[[str], Path], metrics: Metrics, cores: int) -> Outcome:

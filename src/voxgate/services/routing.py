@@ -1,27 +1,34 @@
 """What the names of clients mean here: settings for models, voices and the order of engines."""
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from voxgate.config import Settings
+from voxgate.errors import PeerError
+from voxgate.languages import parse
 
 HEARING, SPEAKING, CHATTING = "stt", "tts", "llm"
 """What the target of a model alias can be, beside the name of an engine."""
 
 
+Gender = Literal["female", "male", "neutral"]
+"""Of a voice name."""
+
+
 class VoiceAlias(Settings):
     """One entry of `[voices.aliases]`: a voice name of clients."""
 
-    gender: str
-    """`female`, `male` or `neutral`."""
+    gender: Gender
+    """What the name promises; `neutral` takes any voice."""
     languages: tuple[str, ...] = ()
     """Languages the name may be used for; empty: every one that a voice of `use` speaks."""
     use: tuple[str, ...]
     """`ENGINE/VOICE`, best first; `ENGINE/*` is that engine's voice for the language, of this gender if it has one."""
 
 
-def voice_alias(gender: str, *use: str, languages: tuple[str, ...] = ()) -> VoiceAlias:
+def voice_alias(gender: Gender, *use: str, languages: tuple[str, ...] = ()) -> VoiceAlias:
     """An entry of `[voices.aliases]`, written short."""
     return VoiceAlias(gender=gender, languages=languages, use=use)
 
@@ -102,15 +109,29 @@ class RoutingSettings(Settings):
     models: Mapping[str, str] = Field(default=_MODELS)
     """What the model names of clients mean. Name or pattern -> `stt`, `tts` or `llm` (the engine that fits best),
     `ENGINE`, or `ENGINE/MODEL`. Exact names count before patterns, and the first pattern that fits.
-    What is given here is added to the names Voxgate knows, or changes them; an empty target takes a name away."""
+    What is given here comes before the names Voxgate knows, or changes them; an empty target takes a name away."""
 
     @field_validator("models")
     @classmethod
     def _added_to_ours(cls, given: Mapping[str, str]) -> Mapping[str, str]:
-        return {name: target for name, target in {**_MODELS, **given}.items() if target}
+        # given ones first: of two patterns that fit, the operator's counts
+        ours = {name: target for name, target in _MODELS.items() if name not in given}
+        return {name: target for name, target in {**given, **ours}.items() if target}
+
+    @field_validator("default_language")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        try:
+            parse(given)
+        except PeerError as error:
+            raise ValueError(error.message) from None
+        return given
 
     def engines(self, llm_order: Iterable[str]) -> tuple[str, ...]:
         """Every engine that is to run; `llm_order` is `llm` with `auto` resolved."""
+        return tuple(dict.fromkeys([*self.stt, *self.tts, *llm_order, *self.alias_engines(), self.vad, self.decoder]))
+
+    def alias_engines(self) -> tuple[str, ...]:
+        """The engines that targets of `models` name."""
         kinds = (HEARING, SPEAKING, CHATTING)
-        aliased = (target.partition("/")[0] for target in self.models.values() if target not in kinds)
-        return tuple(dict.fromkeys([*self.stt, *self.tts, *llm_order, *aliased, self.vad, self.decoder]))
+        return tuple(dict.fromkeys(to.partition("/")[0] for to in self.models.values() if to not in kinds))

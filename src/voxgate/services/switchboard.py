@@ -246,9 +246,11 @@ class Switchboard:
         for running in self._of(names):
             if running.engine:
                 return Mind(running.name, running.engine, upstream or None)
+        reasons = "; ".join(f"{r.name}: {r.problem}" for r in self._of(names) if r.problem)
         raise EngineError(
-            "no language model is configured; either set OPENAI_BASE_URL (and OPENAI_API_KEY) to an OpenAI-compatible "
-            "server, or run `voxgate models pull smollm2-135m-instruct-q4_1` for the demo model, then restart",
+            f"no language model is running{f' ({reasons})' if reasons else ''}; either set OPENAI_BASE_URL (and "
+            "OPENAI_API_KEY) to an OpenAI-compatible server, or run `voxgate models pull smollm2-135m-instruct-q4_1` "
+            "for the demo model, then restart",
             engine="llm",
             code=Code.ENGINE_UNAVAILABLE,
         )
