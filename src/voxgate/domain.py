@@ -14,6 +14,8 @@ Samples = NDArray[np.float32]
 SPEECH_RATE = 16_000
 """Samples per second of everything a recognizer or a voice detector hears."""
 
+_UNSPACED = frozenset({"zh", "yue", "ja", "th"})  # written without a space between sentences
+
 MICRO = 1_000_000
 """Micro-credits in one credit. All arithmetic on money is on whole micro-credits."""
 
@@ -71,6 +73,11 @@ class FileSegment:
     unclear: bool
     """The engine itself doubts the text."""
 
+    @property
+    def glue(self) -> str:
+        """What stands between this segment's text and the one before it: a space, or nothing where none is written."""
+        return "" if self.language.split("-")[0] in _UNSPACED else " "
+
 
 @dataclass(frozen=True, slots=True)
 class FileTranscript:
@@ -119,7 +126,8 @@ class Speech:
     rate: int
     """Samples per second; the same for every piece of one utterance."""
     words: tuple[Word, ...] = ()
-    """Words that begin in this piece, counted from the start of the utterance, at `rate`."""
+    """Words told with this piece, counted from the start of the utterance, at `rate`: a word comes with the piece it
+    begins in or with a later one, but no later than the piece it ends in."""
 
 
 @dataclass(frozen=True, slots=True)

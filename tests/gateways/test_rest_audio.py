@@ -174,6 +174,34 @@ def test_a_broken_multipart_body_is_a_clear_error(client: httpx.Client) -> None:
     assert error_of(answer)["code"] in {"invalid_value", "missing_field"}
 
 
+def test_subtitles_open_in_ffmpeg(client: httpx.Client, tmp_path: Path) -> None:
+    for fmt, begins in (("srt", "1\n00:00:0"), ("vtt", "WEBVTT\n\n00:00:0")):
+        answer = transcribe(client, wav(3.0), response_format=fmt)
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert answer.text.startswith(begins)
+        assert SCRIPT in answer.text
+        path = tmp_path / f"subtitles.{fmt}"
+        path.write_text(answer.text)
+        assert probe(path, [])["streams"][0]["codec_name"] == {"srt": "subrip", "vtt": "webvtt"}[fmt]
+
+
+def test_events_while_it_is_recognized(client: httpx.Client) -> None:
+    tones = wav(1.0)[44:] + b"\0" * 64_000 + wav(1.0)[44:]
+    sound = wav(0.0)[:40] + len(tones).to_bytes(4, "little") + tones
+    answer = transcribe(client, sound, stream="true")
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert "X-Credits-Remaining" in answer.headers
+    events = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line]
+    assert [event["type"] for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
+    assert "".join(event["delta"] for event in events[:2]) == events[2]["text"] == f"{SCRIPT} {SCRIPT}"
+    assert events[2]["usage"] == {"type": "duration", "seconds": 4}
+
+
+def test_a_streamed_answer_that_cannot_begin_is_an_error_of_its_own(client: httpx.Client) -> None:
+    answer = transcribe(client, b"no audio at all", stream="true")
+    assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_audio")
+
+
 # speech
 
 

@@ -1,7 +1,8 @@
 """Text in, audio out: what a voice says, encoded while it is being said."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -22,17 +23,26 @@ class Spoken:
 
 
 async def speak(
-    tts: TextToSpeech, utterance: Utterance, fmt: Format, quality_kbit: int | None = None
+    tts: TextToSpeech,
+    utterance: Utterance,
+    fmt: Format,
+    quality_kbit: int | None = None,
+    *,
+    on_first: Callable[[float], None] | None = None,
 ) -> AsyncGenerator[Spoken, None]:
     """The utterance as one file of format `fmt`, piece by piece, the first as soon as there is any audio.
 
+    `on_first` is told the seconds that the engine took to its first audio.
     Codecs run beside the event loop: a second of MP3 takes about 10 ms. Raises PeerError, RefusedError, EngineError.
     """
     encoder: Encoder | None = None
     spoken = counted = 0
+    began = time.perf_counter()
     async with tts.open(utterance) as pieces:
         async for piece in pieces:
             if encoder is None:
+                if on_first is not None:
+                    on_first(time.perf_counter() - began)
                 encoder = open_encoder(fmt, piece.rate, quality_kbit)
             data = await asyncio.to_thread(encoder.feed, piece.samples)
             spoken += len(piece.samples)

@@ -24,8 +24,6 @@ _SHORT = SPEECH_RATE
 """Segments shorter than a second are given silence around them: cut tight, Moonshine hears \"B.S.\" for \"yes\"."""
 _ZEROS_BEFORE = SPEECH_RATE // 10
 _ZEROS_BEHIND = SPEECH_RATE // 5
-_UNSPACED = frozenset({"zh", "yue", "ja", "th"})
-"""Languages written without a space between sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +66,7 @@ class Transcriber:
     async def transcribe(self, blocks: AsyncIterator[Samples], request: TranscriptionRequest) -> FileTranscript:
         """The whole recording. Raises EngineError, and what `blocks` raises."""
         async with self.open(blocks, request) as run:
-            segments = tuple([segment async for segment in run])
-        language = segments[0].language if segments else request.language
-        glue = "" if language.split("-")[0] in _UNSPACED else " "
-        return FileTranscript(glue.join(each.text for each in segments), segments, language, run.duration)
+            return await run.whole()
 
 
 class Transcription:
@@ -93,6 +88,7 @@ class Transcription:
         self._waiting: deque[Segment] = deque()
         self._working: deque[asyncio.Task[FileSegment | None]] = deque()
         self._ended = False
+        self._found: list[FileSegment] = []
 
     @property
     def duration(self) -> int:
@@ -108,6 +104,7 @@ class Transcription:
             if self._working and self._working[0].done():
                 found = self._working.popleft().result()
                 if found is not None:
+                    self._found.append(found)
                     return found
             elif not (self._waiting or self._ended):
                 await self._hear()
@@ -115,6 +112,15 @@ class Transcription:
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             else:
                 raise StopAsyncIteration
+
+    async def whole(self) -> FileTranscript:
+        """All of it, once what is left to iterate over has been recognized."""
+        async for _ in self:
+            pass
+        segments = tuple(self._found)
+        language = segments[0].language if segments else self._request.language
+        text = "".join((each.glue if number else "") + each.text for number, each in enumerate(segments))
+        return FileTranscript(text, segments, language, self.duration)
 
     async def cancel(self) -> None:
         """Stop what is still being recognized, and wait until it has."""

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from voxgate import __version__
 from voxgate.errors import Code, PeerError, VoxgateError
-from voxgate.gateways.rest import audio, chat, info
+from voxgate.gateways.rest import chat, info, speech, transcriptions
 from voxgate.gateways.rest.answers import error_response
 from voxgate.gateways.rest.context import Rest
 from voxgate.gateways.rest.edge import Edge
@@ -31,7 +31,7 @@ def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
         redoc_url=None,
     )
     bearer = HTTPBearer(auto_error=False, description="An API key of this installation: `voxgate keys create`")
-    for routes in (audio.router(rest), chat.router(rest)):
+    for routes in (transcriptions.router(rest), speech.router(rest), chat.router(rest)):
         app.include_router(routes, dependencies=[Depends(bearer)])
     app.include_router(info.router(rest))
     app.add_exception_handler(VoxgateError, _told)

@@ -29,7 +29,9 @@ class TranscriptionFields(BaseModel):
     """An English name, an ISO 639 code or a BCP-47 tag; absent or `auto`: the default language."""
     prompt: str = ""
     """Words that are likely to occur, separated by commas or in a sentence."""
-    response_format: Literal["json", "text", "verbose_json"] = "json"
+    response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
+    stream: bool = False
+    """Server-sent events while it is recognized, instead of one answer."""
     temperature: float = Field(default=0.0, ge=0, le=1)
     """Accepted for compatibility; recognition is always deterministic."""
     timestamp_granularities: list[Literal["segment", "word"]] = Field(
@@ -37,6 +39,11 @@ class TranscriptionFields(BaseModel):
     )
     """`word` adds word times to `verbose_json`."""
     enable_correction: bool = True
+
+    @property
+    def wants_words(self) -> bool:
+        """Whether the answer holds word times."""
+        return "word" in self.timestamp_granularities
 
 
 class SpeechRequest(BaseModel):

@@ -5,15 +5,19 @@ from typing import Any, Literal
 
 from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript
 from voxgate.languages import parse
+from voxgate.text.subtitles import Timed, cues, place, srt, vtt
 
 
 def render(
-    transcript: FileTranscript, shape: Literal["json", "text", "verbose_json"], *, words: bool
+    transcript: FileTranscript, shape: Literal["json", "text", "verbose_json", "srt", "vtt"], *, words: bool
 ) -> str | dict[str, Any]:
-    """The body of the answer: a string for `text`, JSON otherwise."""
+    """The body of the answer: a string for `text`, `srt` and `vtt`, JSON otherwise."""
     if shape == "text":
         return f"{transcript.text}\n"
-    usage = {"type": "duration", "seconds": math.ceil(transcript.duration / SPEECH_RATE)}
+    if shape in ("srt", "vtt"):
+        found = cues(word for segment in transcript.segments for word in _placed(segment))
+        return srt(found) if shape == "srt" else vtt(found)
+    usage = _usage(transcript)
     if shape == "json":
         return {"text": transcript.text, "language": transcript.language, "usage": usage}
     languages = dict.fromkeys(segment.language for segment in transcript.segments) or [transcript.language]
@@ -40,6 +44,30 @@ def render(
             for word in segment.words
         ]
     return verbose
+
+
+def delta(segment: FileSegment, *, first: bool) -> dict[str, Any]:
+    """OpenAI's event for the next piece of a transcript; all pieces joined are its text."""
+    return {"type": "transcript.text.delta", "delta": segment.text if first else segment.glue + segment.text}
+
+
+def done(transcript: FileTranscript) -> dict[str, Any]:
+    """OpenAI's last event of a transcript."""
+    return {
+        "type": "transcript.text.done",
+        "text": transcript.text,
+        "language": transcript.language,
+        "usage": _usage(transcript),
+    }
+
+
+def _usage(transcript: FileTranscript) -> dict[str, Any]:
+    return {"type": "duration", "seconds": math.ceil(transcript.duration / SPEECH_RATE)}
+
+
+def _placed(segment: FileSegment) -> list[Timed]:
+    words = [Timed(word.text, word.start / SPEECH_RATE, word.end / SPEECH_RATE) for word in segment.words]
+    return place(segment.text, words, segment.start / SPEECH_RATE, segment.end / SPEECH_RATE)
 
 
 def _segment(number: int, segment: FileSegment) -> dict[str, Any]:

@@ -62,7 +62,7 @@ async def check_speech(engine: TextToSpeech) -> None:
 
 
 async def check_words(engine: TextToSpeech) -> None:
-    """Word times, where there are any, lie in the utterance in order, and each comes with the piece it begins in."""
+    """Word times, where there are any, lie in the utterance in order, and each comes with a piece it lies in."""
     pieces = await speak(engine, TEXT)
     begun = total = 0
     for piece in pieces:
@@ -71,7 +71,8 @@ async def check_words(engine: TextToSpeech) -> None:
             expect(
                 begun <= word.start <= word.end, f"{word} begins before the word ahead of it, or ends before it begins"
             )
-            expect(total <= word.start < end, f"{word} came with samples {total} to {end}, where it does not begin")
+            expect(word.start < end, f"{word} came with samples {total} to {end}, before it begins")
+            expect(word.end >= total, f"{word} came with samples {total} to {end}, after it was over")
             begun = word.start
         total = end
     words = [word for piece in pieces for word in piece.words]
