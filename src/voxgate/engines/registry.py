@@ -89,7 +89,9 @@ def _plugin(entry: EntryPoint) -> EnginePlugin:
             param=f"engines.{entry.name}",
         ) from error
     if not isinstance(plugin, EnginePlugin):
-        raise ConfigError(f"{entry.value} is no engine: {ENTRY_POINT_GROUP} must name an EnginePlugin")
+        raise ConfigError(
+            f"{entry.value} is no engine: {ENTRY_POINT_GROUP} must name an EnginePlugin", param=f"engines.{entry.name}"
+        )
     return plugin
 
 
