@@ -1,8 +1,8 @@
 """Hint words: a beam search that favours the terms a caller expects, and their spelling in the result.
 
 Each token that follows a term earns a bonus, in nats; it is paid back when the text leaves the term before its end.
-Without the refund, first pieces ("V", "K") are favoured everywhere: at a useful strength 12 of 52 ordinary clips
-changed; with it none did, and 30 of 48 rare words were heard instead of 9 (flite voices, 16 terms, November 2026).
+Without the refund, first pieces ("V", "K") are favoured everywhere. Measured in November 2026 with 16 terms in 3
+sentences by flite: 28 of 48 heard instead of 3. Of 53 clips without the terms the bonus changed one (a misheard one).
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,8 +1,7 @@
 """English speech to text: Moonshine base in worker processes, one a core.
 
-A worker decodes on one thread; two processes give 1.3 times the throughput of two threads in one. A zygote loads the
-model once and forks the workers, which so share all but 29 MB each; forking is safe because onnxruntime, told to use
-one thread, starts none that works.
+A worker decodes on one thread. A zygote loads the model once and forks the workers, which so share all but 40 MB each;
+forking is safe because onnxruntime, told to use one thread, starts none that works.
 """
 
 from types import MappingProxyType
