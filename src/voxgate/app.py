@@ -167,7 +167,7 @@ async def open_engines(what: Plan, metrics: Metrics, ports: frozenset[str] | Non
         await room.aclose()
 
 
-HELLO = "Hello from Voxgate. Speech goes in, and speech comes out, all on your own machine."
+HELLO = "Hello from your own voice gateway. Speech goes in, and speech comes out, all on your own machine."
 """What hello.wav in the data directory says."""
 
 

@@ -42,7 +42,16 @@ LANGUAGES = {
 """Our tag -> espeak's voice. Not Japanese: 1.52 reads kanji as "Chinese letter". Somali and Filipino have no data.
 Which of these the installed data really has is asked at start."""
 
-VARIANTS = {"": "male", "m3": "male", "m7": "male", "f1": "female", "f2": "female", "f3": "female", "f4": "female"}
+VARIANTS = {
+    "": "male",
+    "m3": "male",
+    "m7": "male",
+    "f1": "female",
+    "f2": "female",
+    "f3": "female",
+    "f4": "female",
+    "f5": "female",
+}
 """The variants offered -> how they sound; the plain voice is male."""
 
 LICENCE = "GPL-3.0-or-later (espeak-ng; its output is not covered)"
