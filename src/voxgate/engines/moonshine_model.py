@@ -2,7 +2,7 @@
 
 One thread, no memory arena and no memory pattern: the arena keeps what the longest utterance needed (419 MB instead
 of 231 after 30 s of audio) and saves no time; a second thread gains nothing and, spinning, doubles the time of the
-worker beside it. Measured in November 2026, docs/decisions/0002-moonshine-rebuilt.md.
+worker beside it. Figures: the research before the project, on AVX2 (docs/decisions/0002-moonshine-rebuilt.md).
 """
 
 import threading
