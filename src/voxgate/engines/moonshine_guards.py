@@ -1,8 +1,8 @@
 """What goes before and after the decoder: audio it copes with, and doubts about what it says.
 
 UNCLEAR_BELOW comes from 84 pieces of speech, 27 of noise and 4 of another language, measured by the research before the
-project; BELIEVED_ABOVE is ours (docs/decisions/0002-moonshine-rebuilt.md). A text's mean log-probability is -0.07 for speech (5th percentile -0.39),
--0.98 for noise (95th percentile -0.56), -1.34 for Vietnamese.
+project: a text's mean log-probability was -0.07 for speech (5th percentile -0.39), -0.98 for noise (95th percentile
+-0.56), -1.34 for Vietnamese. BELIEVED_ABOVE is ours (docs/decisions/0002-moonshine-rebuilt.md).
 """
 
 from collections.abc import Sequence

@@ -35,8 +35,8 @@ PRODUCTS = ("enc.onnx", "dec.onnx", "tokenizer.bin")
 """The files `convert` writes."""
 
 ALIGNMENT_HEADS = ((4, 6), (1, 0))
-"""(layer, head) whose cross-attention gives word times: chosen by the research before the project, against PocketSphinx's
-alignment and spliced flite words. What they reach here stands in engines/moonshine_alignment.py."""
+"""(layer, head) whose cross-attention gives word times: chosen by the research before the project, against
+PocketSphinx's alignment and spliced flite words. What they reach stands in engines/moonshine_alignment.py."""
 
 _LAYERS, _HEADS, _HEAD_SIZE, _VOCABULARY = 8, 8, 52, 32_768
 _FLOAT, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
