@@ -1,6 +1,7 @@
 """Answers that carry an error, and answers that are made while they are sent."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -20,12 +21,24 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
+def to_json(content: Any) -> bytes:
+    """The content as JSON.
+
+    What orjson refuses goes out as the standard library writes it: numbers beyond 64 bits, and halves of surrogate
+    pairs, which upstreams send where they cut an emoji between two chunks.
+    """
+    try:
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError:
+        return json.dumps(content).encode()
+
+
 class Json(JSONResponse):
-    """A JSON answer, written by orjson."""
+    """A JSON answer."""
 
     def render(self, content: Any) -> bytes:
         """The content as UTF-8 JSON."""
-        return orjson.dumps(content)
+        return to_json(content)
 
 
 def error_response(error: VoxgateError) -> Response:

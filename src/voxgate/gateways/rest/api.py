@@ -1,9 +1,14 @@
 """The REST API as one ASGI application."""
 
-from fastapi import Depends, FastAPI, Request
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -13,7 +18,7 @@ from voxgate.errors import Code, PeerError, VoxgateError
 from voxgate.gateways.rest import chat, info, speech, transcriptions
 from voxgate.gateways.rest.answers import error_response
 from voxgate.gateways.rest.context import Rest
-from voxgate.gateways.rest.edge import Edge
+from voxgate.gateways.rest.edge import GUARDED, Edge, RequestIds
 from voxgate.protocols.rest.errors import from_validation
 
 EXPOSED_HEADERS = ("X-Request-Id", "X-Credits-Used", "X-Credits-Remaining", "Retry-After")
@@ -24,21 +29,24 @@ _HTTP_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_
 
 def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
     """The whole REST surface, with its middleware, over one server's services."""
-    app = FastAPI(
+    app = FastAPIOffline(  # the pages' scripts come from this server, not from somebody's CDN
         title="Voxgate",
         version=__version__,
         summary="The self-hosted realtime voice gateway.",
         redoc_url=None,
+        static_url="/docs/assets",
+        swagger_ui_parameters={"persistAuthorization": True},
     )
     bearer = HTTPBearer(auto_error=False, description="An API key of this installation: `voxgate keys create`")
-    for routes in (transcriptions.router(rest), speech.router(rest), chat.router(rest)):
+    for routes in (transcriptions.router(rest), speech.router(rest), chat.router(rest), info.router(rest)):
         app.include_router(routes, dependencies=[Depends(bearer)])
-    app.include_router(info.router(rest))
+    app.include_router(info.operations(rest))
     app.add_exception_handler(VoxgateError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     edge: ASGIApp = Edge(app, keys=rest.keys, limits=rest.limits, metrics=rest.metrics)
-    return CORSMiddleware(
+    crossing: ASGIApp = CORSMiddleware(
         edge,
         allow_origins=allowed_origins,
         allow_methods=("GET", "POST", "PATCH", "DELETE"),
@@ -46,6 +54,24 @@ def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )
+    return RequestIds(crossing)
+
+
+def _openapi(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's description of the routes, with the errors they really answer instead of its own 422."""
+    schema = plain()
+    problem = {"type": "object", "properties": {field: {"type": "string"} for field in ("message", "type", "code")}}
+    problem["properties"]["param"] = {"type": ["string", "null"]}  # type: ignore[index]
+    schema["components"]["schemas"]["Error"] = {"type": "object", "properties": {"error": problem}}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+            if path.startswith(GUARDED):
+                operation["responses"]["default"] = {"description": "An error", "content": content}
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    return schema
 
 
 async def _told(_request: Request, error: Exception) -> Response:

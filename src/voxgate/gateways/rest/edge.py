@@ -20,6 +20,29 @@ GUARDED = "/v1/"
 """Paths below this need a key."""
 
 
+class RequestIds:
+    """ASGI middleware around everything: each answer, a preflight's too, carries an id of its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_marked)
+
+
 class Edge:
     """ASGI middleware around the whole REST API."""
 
@@ -34,32 +57,27 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{secrets.token_hex(12)}"
-        scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
         over = self._metrics.request_began()
         status = 0
 
-        async def send_marked(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_marked)
+            await self._answer(scope, receive, send_noted)
         except ClientGoneError:
             status = status or 499  # nginx's word for it; only metrics and the log see this number
         except Exception as error:
             log.exception("request failed")
             if not status:
-                await error_response(_hidden(error))(scope, receive, send_marked)
+                await error_response(_hidden(error))(scope, receive, send_noted)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             over(route, scope["method"], status)
             log.info("request", method=scope["method"], path=scope["path"], status=status)
-            structlog.contextvars.unbind_contextvars("request_id")
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)

@@ -4,7 +4,7 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from voxgate.errors import Code, PeerError, VoxgateError
+from voxgate.errors import VoxgateError
 from voxgate.gateways.rest.answers import Json
 from voxgate.gateways.rest.context import Rest, principal_of
 from voxgate.observe import CONTENT_TYPE
@@ -15,20 +15,17 @@ def router(rest: Rest) -> APIRouter:
     """The routes that tell about the server and the caller."""
     routes = APIRouter()
 
-    @routes.get("/v1/models", tags=["models"])
+    @routes.get("/v1/models", tags=["models"], summary="Every model name")
     async def models() -> Json:
         """Every model name, what it is for and whether it can be used now."""
         return Json({"object": "list", "data": rest.switchboard().models()})
 
-    @routes.get("/v1/models/{name}", tags=["models"])
+    @routes.get("/v1/models/{name}", tags=["models"], summary="One model name")
     async def model(name: str) -> Json:
         """One model."""
-        for entry in rest.switchboard().models():
-            if entry["id"] == name:
-                return Json(entry)
-        raise PeerError(f"there is no model {name[:60]!r}", code=Code.MODEL_NOT_FOUND, param="model")
+        return Json(rest.switchboard().model(name))
 
-    @routes.get("/v1/credits", tags=["account"])
+    @routes.get("/v1/credits", tags=["account"], summary="What is left")
     async def credits_left(request: Request) -> Json:
         """What the organization of this key has left."""
         principal = principal_of(request)
@@ -43,12 +40,19 @@ def router(rest: Rest) -> APIRouter:
             }
         )
 
-    @routes.get("/healthz", tags=["operations"])
+    return routes
+
+
+def operations(rest: Rest) -> APIRouter:
+    """The routes for whoever runs the server; they need no key."""
+    routes = APIRouter()
+
+    @routes.get("/healthz", tags=["operations"], summary="Alive?")
     async def healthz() -> Json:
         """Alive."""
         return Json({"status": "ok"})
 
-    @routes.get("/readyz", tags=["operations"])
+    @routes.get("/readyz", tags=["operations"], summary="Ready for work?")
     async def readyz() -> Json:
         """200 once the store answers and everything that is configured and present is loaded."""
         readiness = rest.readiness()
@@ -67,7 +71,7 @@ def router(rest: Rest) -> APIRouter:
         }
         return Json(body, status_code=200 if ready else 503, headers={} if ready else {"Retry-After": "1"})
 
-    @routes.get("/metrics", tags=["operations"])
+    @routes.get("/metrics", tags=["operations"], summary="Measurements")
     async def metrics() -> Response:
         """Measurements in Prometheus' text format."""
         return Response(rest.metrics.text(), headers={"Content-Type": CONTENT_TYPE})

@@ -22,7 +22,7 @@ def router(rest: Rest) -> APIRouter:
     """The routes that speak, over one server's services."""
     routes = APIRouter(prefix="/v1/audio", tags=["audio"])
 
-    @routes.post("/speech", response_class=Response)
+    @routes.post("/speech", response_class=Response, summary="Text to speech")
     async def speech(request: Request, wanted: SpeechRequest) -> Response:
         """Text to speech, streamed as it is made."""
         check_length("input", wanted.input, rest.limits.speech_input_characters)
@@ -41,7 +41,7 @@ def router(rest: Rest) -> APIRouter:
             headers=lambda: {"X-Credits-Remaining": meter.remaining},
         )
 
-    @routes.get("/voices")
+    @routes.get("/voices", summary="Every voice")
     async def voices() -> Json:
         """Every voice name, with its gender, languages, engine and licence."""
         return Json({"object": "list", "data": rest.switchboard().voices()})

@@ -28,7 +28,7 @@ def router(rest: Rest) -> APIRouter:
     """The route that hears, over one server's services."""
     routes = APIRouter(prefix="/v1/audio", tags=["audio"])
 
-    @routes.post("/transcriptions", response_class=Response)
+    @routes.post("/transcriptions", response_class=Response, summary="Speech to text")
     async def transcriptions(
         request: Request,
         file: Annotated[UploadFile, File(description="Audio in any container FFmpeg reads, up to 25 MiB")],

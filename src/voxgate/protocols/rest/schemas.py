@@ -12,16 +12,20 @@ def _blank_is_absent(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _not_blank(value: str) -> str:
+def _sayable(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty: there is nothing to say")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half a surrogate pair, which is no character") from None
     return value
 
 
 class TranscriptionFields(BaseModel):
     """`POST /v1/audio/transcriptions`, all of the form but its file."""
 
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", populate_by_name=True, use_attribute_docstrings=True)
 
     model: str = Field(min_length=1, max_length=200)
     """A name that `GET /v1/models` lists with task `transcription`."""
@@ -49,11 +53,11 @@ class TranscriptionFields(BaseModel):
 class SpeechRequest(BaseModel):
     """`POST /v1/audio/speech`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
     model: str = Field(min_length=1, max_length=200)
     """A name that `GET /v1/models` lists with task `speech`."""
-    input: Annotated[str, AfterValidator(_not_blank)]
+    input: Annotated[str, AfterValidator(_sayable)]
     """What to say."""
     voice: str = Field(min_length=1, max_length=100)
     """A name that `GET /v1/audio/voices` lists."""
@@ -72,11 +76,14 @@ class SpeechRequest(BaseModel):
 class ChatRequest(BaseModel):
     """`POST /v1/chat/completions`: what Voxgate itself looks at; everything else is passed on untouched."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     model: str = Field(min_length=1, max_length=200)
     messages: list[dict[str, Any]] = Field(min_length=1)
     stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    n: int = Field(default=1, ge=1, le=128)
+    """How many answers."""
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
 
