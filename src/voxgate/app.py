@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp
 
-from voxgate.audio.codecs.encoder import Format
+from voxgate.audio.codecs.formats import Format
 from voxgate.clock import SystemClock
 from voxgate.conversation.speech import speak_file
 from voxgate.domain import Utterance

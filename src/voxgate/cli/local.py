@@ -86,7 +86,7 @@ def say(
     config: ConfigOption = None,
 ) -> None:
     """Speak a text into a file: .wav .mp3 .opus .ogg .flac .aac or .pcm (24 kHz mono 16-bit)."""
-    from voxgate.audio.codecs.encoder import parse_format
+    from voxgate.audio.codecs.formats import parse_format
 
     with errors_told():
         ending = output.suffix.lower().removeprefix(".")

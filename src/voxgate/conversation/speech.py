@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from voxgate.audio.codecs.encoder import ENCODED_RATE, Encoder, Format, open_encoder
+from voxgate.audio.codecs.encoder import Encoder, open_encoder
+from voxgate.audio.codecs.formats import ENCODED_RATE, Format
 from voxgate.audio.codecs.wav import wav_header
 from voxgate.domain import Utterance
 from voxgate.ports import TextToSpeech

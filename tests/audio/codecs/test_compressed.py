@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from voxgate.audio.codecs.compressed import CompressedEncoder
-from voxgate.audio.codecs.encoder import Format
+from voxgate.audio.codecs.formats import Format
 
 
 def first_bytes(fmt: Format, kbit: int) -> bytes:

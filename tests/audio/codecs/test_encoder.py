@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxgate.audio.codecs import encoder
 from voxgate.audio.codecs.container import decode
-from voxgate.audio.codecs.encoder import ENCODED_RATE, Format, bit_rate_kbit, open_encoder, parse_format
+from voxgate.audio.codecs.encoder import open_encoder
+from voxgate.audio.codecs.formats import ENCODED_RATE, Format, bit_rate_kbit, content_type, parse_format
 from voxgate.audio.codecs.sniff import Kind, sniff
 from voxgate.domain import SPEECH_RATE, Samples
 from voxgate.errors import Code, PeerError
@@ -121,8 +121,8 @@ def test_names_of_formats() -> None:
 
 @pytest.mark.parametrize("fmt", list(Format))
 def test_the_content_type_is_known_before_and_after(fmt: Format) -> None:
-    assert open_encoder(fmt, 24_000).content_type == encoder.content_type(fmt)
-    assert encoder.content_type(fmt).startswith("audio/")
+    assert open_encoder(fmt, 24_000).content_type == content_type(fmt)
+    assert content_type(fmt).startswith("audio/")
 
 
 @pytest.mark.slow

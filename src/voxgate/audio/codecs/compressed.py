@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from voxgate.audio.codecs.encoder import ENCODED_RATE, Format
+from voxgate.audio.codecs.formats import ENCODED_RATE, Format
 from voxgate.audio.resample import Resampler
 from voxgate.domain import Samples
 

@@ -2,7 +2,7 @@
 
 import struct
 
-from voxgate.audio.codecs.encoder import ENCODED_RATE
+from voxgate.audio.codecs.formats import ENCODED_RATE
 from voxgate.audio.framing import to_pcm16
 from voxgate.audio.resample import Resampler
 from voxgate.domain import Samples

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from voxgate.audio.codecs.encoder import ENCODED_RATE, content_type, parse_format
+from voxgate.audio.codecs.formats import ENCODED_RATE, content_type, parse_format
 from voxgate.conversation.speech import speak
 from voxgate.domain import Utterance
 from voxgate.gateways.rest.answers import Json, sse, streamed
