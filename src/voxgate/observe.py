@@ -10,6 +10,7 @@ from typing import Literal
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import Field
+from structlog.dev import plain_traceback
 from structlog.typing import Processor
 
 from voxgate.config import Settings
@@ -47,7 +48,8 @@ def configure_logging(settings: LogSettings) -> None:
     last: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # plain: structlog's own choice shows the local variables of every frame, and those hold keys and what was said
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -270,6 +270,16 @@ class Switchboard:
                 listed.append(self._model(spelled, HEARING, {t: heard[t] for t in [serving(language, heard)] if t}))
         return listed
 
+    def model(self, name: str) -> dict[str, Any]:
+        """What `GET /v1/models/NAME` answers, also for a name that only a pattern covers. Raises PeerError."""
+        for entry in self.models():
+            if entry["id"] == name:
+                return entry
+        target = self._alias(name)
+        if target is None or fnmatchcase(name, "valsea-*-rtt"):  # of these only the languages that are heard are listed
+            raise self._no_model(name)
+        return self._model(name, target, self.heard_languages())
+
     def _model(self, name: str, target: str, heard: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         kind, engines = self._kind(target)
         running = next((r for r in self._of(engines) if r.engine), None)
@@ -299,7 +309,7 @@ class Switchboard:
 
     def _target(self, model: str, kind: str, verb: str) -> str:
         aliases = self._routing.models
-        target = aliases.get(model) or next((to for name, to in aliases.items() if fnmatchcase(model, name)), None)
+        target = self._alias(model)
         if target is None:
             raise self._no_model(model)
         if self._kind(target)[0] != kind:
@@ -310,6 +320,10 @@ class Switchboard:
                 param="model",
             )
         return target
+
+    def _alias(self, model: str) -> str | None:
+        aliases = self._routing.models
+        return aliases.get(model) or next((to for name, to in aliases.items() if fnmatchcase(model, name)), None)
 
     def _no_model(self, model: str) -> PeerError:
         known = ", ".join(self._routing.models)

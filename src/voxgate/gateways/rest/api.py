@@ -89,6 +89,8 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, VoxgateError):  # FastAPI wraps what reading a body raises
         return error_response(error.__cause__)
+    if isinstance(error.__cause__, ValueError | RecursionError):
+        return error_response(PeerError("the body is not JSON that can be read", code=Code.INVALID_JSON))
     code = _HTTP_CODES.get(error.status_code, Code.INVALID_VALUE)
     message = str(error.detail)
     if code is Code.NOT_FOUND:

@@ -34,7 +34,7 @@ def router(rest: Rest) -> APIRouter:
             principal_of(request),
             rest.prices.chat(),
             request_id=request_id_of(request),
-            first=prompt + most * wanted.n,
+            first=prompt + most * (wanted.n or 1),
         )
         try:
             if wanted.stream:
