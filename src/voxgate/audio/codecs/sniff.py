@@ -43,7 +43,8 @@ def sniff(head: bytes) -> Kind:
     ):
         if head.startswith(magic):
             return kind
-    return Kind.MP4 if head[4:8] in _MP4_BOXES else _frame_sync(head)
+    frames = _frame_sync(head)  # first: a box that long (4 GB and more) begins no file
+    return Kind.MP4 if frames is Kind.UNKNOWN and head[4:8] in _MP4_BOXES else frames
 
 
 def _frame_sync(head: bytes) -> Kind:
