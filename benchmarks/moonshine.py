@@ -26,13 +26,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.wer import digits, errors, wer
 from voxgate.domain import Recognition, Samples
 from voxgate.engines.moonshine_decoding import greedy
 from voxgate.engines.moonshine_model import MoonshineModel
 from voxgate.engines.moonshine_stt import MODEL, Moonshine, MoonshineSettings, create
 from voxgate.engines.moonshine_tokens import END, START, Vocabulary
 from voxgate.ports import EngineContext
+from voxgate.text.wer import digits, errors, wer
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("VOXGATE_SHARED", ROOT.parent / "shared"))

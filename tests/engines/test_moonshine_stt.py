@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.moonshine import equal_tokens
-from benchmarks.wer import digits, normalize, wer
 from tests.conftest import SHARED, Recorder
 from tests.engines.moonshine_data import model, recorded, sources, spoken
 from voxgate.domain import Recognition, Samples, Transcript
 from voxgate.engines.moonshine_stt import MODEL, PLUGIN, Moonshine, MoonshineSettings
 from voxgate.errors import Code, EngineError, MisuseError, PeerError
 from voxgate.ports import EngineContext, SpeechToText
+from voxgate.text.wer import digits, normalize, wer
 
 TERMS = ("Kubernetes", "PostgreSQL", "Grafana", "Metformin", "Voxgate", "Zoltan", "Addis Ababa", "Nguyen")
 

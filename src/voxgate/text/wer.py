@@ -1,15 +1,13 @@
 """Word error rate, and the normalizer that makes two ways of writing the same words equal.
 
-`python benchmarks/wer.py REFERENCE.txt HYPOTHESIS.txt` scores files of one utterance a line. What is made equal, and
+What is made equal, and
 nothing else: case; punctuation; hyphens and joined compounds listed below; contractions that can be read one way;
 titles; numbers in figures (up to 99 as said, years as pairs, anything longer digit by digit; "oh" between digits is
 zero). Spelling variants are not, and neither are words that merely sound alike.
 """
 
 import re
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 _ONES = [
     "zero",
@@ -98,10 +96,3 @@ def wer(pairs: Sequence[tuple[str, str]]) -> float:
     """Errors of all (reference, hypothesis) pairs over words of all references."""
     counted = [errors(reference, hypothesis) for reference, hypothesis in pairs]
     return sum(wrong for wrong, _ in counted) / max(sum(words for _, words in counted), 1)
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    lines = [Path(name).read_text(encoding="utf-8").splitlines() for name in sys.argv[1:]]
-    print(f"{wer(list(zip(*lines, strict=True))):.4f}")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.wer import digits, distance, errors, normalize, wer
+from voxgate.text.wer import digits, distance, errors, normalize, wer
 
 
 @pytest.mark.parametrize(
