@@ -59,6 +59,31 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class Guess:
+    """A language some audio may be in."""
+
+    language: str
+    """BCP-47 tag."""
+    probability: float
+    """0 to 1, among the languages that were asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One change to what a recognizer wrote. Offsets count Unicode code points of the raw text in NFC."""
+
+    original: str
+    """Never empty: `raw[start:end]`."""
+    corrected: str
+    """What stands there instead; empty where something was left out."""
+    start: int
+    end: int
+    """First code point after the original."""
+    type: str
+    """`filler`, `repetition`, `number`, `spelling`, `casing` or `punctuation`."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileSegment:
     """One recognized stretch of a recording. Positions are samples at SPEECH_RATE from the beginning of the audio."""
 
@@ -87,8 +112,11 @@ class FileTranscript:
     """Empty where nobody speaks."""
     segments: tuple[FileSegment, ...]
     language: str
+    """BCP-47 tag; of most of the speech, where there are several."""
     duration: int
     """Samples at SPEECH_RATE, silence included."""
+    mismatch: Guess | None = None
+    """The language that is spoken instead of the one the client named."""
 
 
 @dataclass(frozen=True, slots=True)

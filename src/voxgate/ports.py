@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from voxgate.domain import (
     ApiKey,
     Balance,
+    Guess,
     Organization,
     Principal,
     Recognition,
@@ -44,6 +45,18 @@ class SpeechToText(Protocol):
 
     async def recognize(self, request: Recognition) -> Transcript:
         """Turn one utterance into text. Raises EngineError."""
+        ...
+
+
+@runtime_checkable
+class LanguageIdentifier(Protocol):
+    """Tells which language is spoken; a recognizer that can tell carries out both ports."""
+
+    async def identify(self, audio: Samples, among: Sequence[str]) -> Sequence[Guess]:
+        """Guesses at the language of one utterance (SPEECH_RATE, at most 30 s), best first. Raises EngineError.
+
+        `among`: BCP-47 tags; those the engine does not know are left out, and so is everything where nobody speaks.
+        """
         ...
 
 

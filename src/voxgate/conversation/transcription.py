@@ -8,42 +8,38 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-
-import numpy as np
 
 from voxgate.audio.framing import Windows
-from voxgate.audio.loudness import raise_quiet
+from voxgate.conversation.listening import Listening, TranscriptionRequest
 from voxgate.conversation.segmenter import Segment, Segmenter, SegmentSettings
-from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript, Recognition, Samples
-from voxgate.ports import SpeechToText, Vad
+from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript, Guess, Samples
+from voxgate.ports import LanguageIdentifier, SpeechToText, Vad
+
+__all__ = ["Transcriber", "Transcription", "TranscriptionRequest"]
 
 _INLINE_WINDOWS = 4
 """Windows judged on the event loop itself (0.5 ms); more at a time go to a thread: onnxruntime releases the GIL."""
-_SHORT = SPEECH_RATE
-"""Segments shorter than a second are given silence around them: cut tight, Moonshine hears \"B.S.\" for \"yes\"."""
-_ZEROS_BEFORE = SPEECH_RATE // 10
-_ZEROS_BEHIND = SPEECH_RATE // 5
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptionRequest:
-    """What is asked about the audio; the fields are those of domain.Recognition."""
-
-    language: str = "en"
-    hints: tuple[str, ...] = ()
-    words: bool = False
 
 
 class Transcriber:
     """A voice detector and a recognizer, put together."""
 
     def __init__(
-        self, vad: Vad, stt: SpeechToText, *, look_ahead: int = 1, settings: SegmentSettings | None = None
+        self,
+        vad: Vad,
+        stt: SpeechToText,
+        *,
+        identifier: LanguageIdentifier | None = None,
+        look_ahead: int = 1,
+        settings: SegmentSettings | None = None,
     ) -> None:
-        """`look_ahead`: segments recognized at once, as many as the recognizer has cores."""
+        """`look_ahead`: segments recognized at once, as many as the recognizer has cores.
+
+        `identifier`: who tells languages apart where a request leaves them open; maybe `stt` itself.
+        """
         self._vad = vad
         self._stt = stt
+        self._identifier = identifier
         self._look_ahead = max(1, look_ahead)
         self._settings = settings or SegmentSettings()
 
@@ -57,7 +53,10 @@ class Transcriber:
         iteration.
         """
         segmenter = Segmenter(self._settings, max_seconds=self._stt.max_seconds)
-        run = Transcription(blocks, _Hearing(self._vad, segmenter), self._stt, request, self._look_ahead)
+        endpoint = self._settings.endpoint
+        margin = (endpoint.lead_ms + endpoint.tail_ms) * SPEECH_RATE // 1000
+        listening = Listening(self._stt, request, self._identifier, margin=margin)
+        run = Transcription(blocks, _Hearing(self._vad, segmenter), listening, request.language, self._look_ahead)
         try:
             yield run
         finally:
@@ -76,14 +75,14 @@ class Transcription:
         self,
         blocks: AsyncIterator[Samples],
         hearing: "_Hearing",
-        stt: SpeechToText,
-        request: TranscriptionRequest,
+        listening: Listening,
+        language: str,
         look_ahead: int,
     ) -> None:
         self._blocks = blocks
         self._hearing = hearing
-        self._stt = stt
-        self._request = request
+        self._listening = listening
+        self._language = language
         self._look_ahead = look_ahead
         self._waiting: deque[Segment] = deque()
         self._working: deque[asyncio.Task[FileSegment | None]] = deque()
@@ -94,6 +93,11 @@ class Transcription:
     def duration(self) -> int:
         """Samples read so far; those of the whole recording once the iteration is over."""
         return self._hearing.duration
+
+    @property
+    def mismatch(self) -> Guess | None:
+        """The language that is spoken instead of the one the client named, as far as that is known by now."""
+        return self._listening.mismatch
 
     def __aiter__(self) -> "Transcription":
         return self
@@ -118,9 +122,15 @@ class Transcription:
         async for _ in self:
             pass
         segments = tuple(self._found)
-        language = segments[0].language if segments else self._request.language
         text = "".join((each.glue if number else "") + each.text for number, each in enumerate(segments))
-        return FileTranscript(text, segments, language, self.duration)
+        return FileTranscript(text, segments, self._mostly(), self.duration, self.mismatch)
+
+    def _mostly(self) -> str:
+        """The language of most of the speech."""
+        spoken: dict[str, int] = {}
+        for segment in self._found:
+            spoken[segment.language] = spoken.get(segment.language, 0) + segment.end - segment.start
+        return max(spoken, key=spoken.__getitem__, default=self._language)
 
     async def cancel(self) -> None:
         """Stop what is still being recognized, and wait until it has."""
@@ -133,7 +143,7 @@ class Transcription:
         """Put waiting segments to work while there is room; all tasks that are not done."""
         running = [task for task in self._working if not task.done()]
         while self._waiting and len(running) < self._look_ahead:
-            task = asyncio.create_task(_recognize(self._stt, self._waiting.popleft(), self._request))
+            task = asyncio.create_task(self._listening.hear(self._waiting.popleft()))
             self._working.append(task)
             running.append(task)
         return running
@@ -177,29 +187,3 @@ class _Hearing:
         for window in windows:
             done += self._segmenter.feed(window, self._stream.probability(window))
         return done
-
-
-async def _recognize(stt: SpeechToText, segment: Segment, request: TranscriptionRequest) -> FileSegment | None:
-    """What `segment` says, its words moved to where they are in the recording; None if it says nothing."""
-    audio, padding = segment.audio, 0
-    if len(audio) < _SHORT:
-        audio, padding = np.pad(audio, (_ZEROS_BEFORE, _ZEROS_BEHIND)), _ZEROS_BEFORE
-    heard = await stt.recognize(
-        Recognition(raise_quiet(audio), language=request.language, hints=request.hints, words=request.words)
-    )
-    text = heard.text.strip()
-    if not text:
-        return None
-    words = tuple(
-        replace(
-            word,
-            start=segment.start + _within(word.start - padding, segment),
-            end=segment.start + _within(word.end - padding, segment),
-        )
-        for word in heard.words
-    )
-    return FileSegment(segment.start, segment.end, text, heard.language, words, heard.confidence, heard.unclear)
-
-
-def _within(position: int, segment: Segment) -> int:
-    return min(max(position, 0), len(segment.audio))
