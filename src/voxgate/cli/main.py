@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxgate import __version__
-from voxgate.cli import accounts, local, models
+from voxgate.cli import accounts, models, say, transcribe
 from voxgate.cli.common import ConfigOption, DataDirOption, JsonOption, errors_told, make_plan, print_json, run
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ Without a server:
 app.add_typer(accounts.keys, name="keys")
 app.add_typer(accounts.credit, name="credits")
 app.add_typer(models.app, name="models")
-app.command("transcribe")(local.transcribe)
-app.command("say")(local.say)
+app.command("transcribe")(transcribe.transcribe)
+app.command("say")(say.say)
 
 
 def _version(wanted: bool) -> None:

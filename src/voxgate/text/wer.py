@@ -1,9 +1,8 @@
 """Word error rate, and the normalizer that makes two ways of writing the same words equal.
 
-What is made equal, and
-nothing else: case; punctuation; hyphens and joined compounds listed below; contractions that can be read one way;
-titles; numbers in figures (up to 99 as said, years as pairs, anything longer digit by digit; "oh" between digits is
-zero). Spelling variants are not, and neither are words that merely sound alike.
+What is made equal, and nothing else: case; punctuation; hyphens and joined compounds listed below; contractions that
+can be read one way; titles; numbers in figures (up to 99 as said, years as pairs, anything longer digit by digit; "oh"
+between digits is zero). Spelling variants are not, and neither are words that merely sound alike.
 """
 
 import re
