@@ -13,7 +13,7 @@ help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 serve: $(VENV)/.installed  ## Install, fetch the default models and start the server (MODELS=none: without models)
-	@if [ "$(MODELS)" != none ]; then $(BIN)/voxgate models pull $(MODELS); fi
+	@[ "$(MODELS)" = none ] || $(BIN)/voxgate models pull $(MODELS) || echo "Starting without what is missing." >&2
 	@$(BIN)/voxgate serve $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Everything: lint, types, unit, conformance and end-to-end tests with real models
