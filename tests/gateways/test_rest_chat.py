@@ -279,6 +279,8 @@ async def test_who_hangs_up_cancels_the_upstream_and_pays_for_what_came(tmp_path
         while (await balance(running))[1]:
             await asyncio.sleep(0.01)
         assert await balance(running) == (pytest.approx(99.998 if streaming else 100), 0)
+        measured = running.server.metrics.text().decode()
+        assert f'method="POST",route="/v1/chat/completions",status="{200 if streaming else 499}"' in measured
 
 
 async def test_without_upstream_and_model_both_ways_to_get_one_are_told(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class Production:
 
     def __init__(self, source: AsyncGenerator[bytes, None], *, ahead: int = 2) -> None:
         self._queue: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(ahead)
+        self._ended = False
         self._task = asyncio.get_running_loop().create_task(self._run(source))
 
     async def _run(self, source: AsyncGenerator[bytes, None]) -> None:
@@ -106,8 +107,11 @@ class Production:
             await source.aclose()
 
     async def next(self) -> bytes | None:
-        """The next bytes; None at the end. Raises what the source raised."""
+        """The next bytes; None at the end, however often it is asked for. Raises what the source raised."""
+        if self._ended:
+            return None
         piece = await self._queue.get()
+        self._ended = not isinstance(piece, bytes)
         if isinstance(piece, BaseException):
             raise piece
         return piece

@@ -14,11 +14,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from voxgate import __version__
-from voxgate.errors import Code, PeerError, VoxgateError
+from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
 from voxgate.gateways.rest import chat, info, speech, transcriptions
-from voxgate.gateways.rest.answers import error_response
+from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.gateways.rest.context import Rest
-from voxgate.gateways.rest.edge import GUARDED, Edge, RequestIds
+from voxgate.gateways.rest.edge import CLIENT_GONE, GUARDED, Edge, RequestIds, hidden
 from voxgate.protocols.rest.errors import from_validation
 
 EXPOSED_HEADERS = ("X-Request-Id", "X-Credits-Used", "X-Credits-Remaining", "Retry-After")
@@ -44,6 +44,8 @@ def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
     app.add_exception_handler(VoxgateError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientGoneError, _gone)
+    app.add_exception_handler(Exception, _unexpected)
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     edge: ASGIApp = Edge(app, keys=rest.keys, limits=rest.limits, metrics=rest.metrics)
     crossing: ASGIApp = CORSMiddleware(
@@ -76,7 +78,18 @@ def _openapi(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 async def _told(_request: Request, error: Exception) -> Response:
     assert isinstance(error, VoxgateError)
+    if isinstance(error, MisuseError):
+        raise error  # our own fault: hidden from the client, and in the log with its traceback
     return error_response(error)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    """The answer; Starlette raises the error on, and the edge writes it into the log."""
+    return error_response(hidden(error))
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

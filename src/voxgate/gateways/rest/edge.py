@@ -20,6 +20,10 @@ GUARDED = "/v1/"
 """Paths below this need a key."""
 
 
+CLIENT_GONE = 499
+"""nginx's status for a client that hung up before its answer; only metrics and the log see it."""
+
+
 class RequestIds:
     """ASGI middleware around everything: each answer, a preflight's too, carries an id of its own."""
 
@@ -69,11 +73,11 @@ class Edge:
         try:
             await self._answer(scope, receive, send_noted)
         except ClientGoneError:
-            status = status or 499  # nginx's word for it; only metrics and the log see this number
+            status = status or CLIENT_GONE
         except Exception as error:
             log.exception("request failed")
             if not status:
-                await error_response(_hidden(error))(scope, receive, send_noted)
+                await error_response(hidden(error))(scope, receive, send_noted)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             over(route, scope["method"], status)
@@ -133,7 +137,7 @@ class _Body:
         )
 
 
-def _hidden(error: Exception) -> VoxgateError:
+def hidden(error: Exception) -> VoxgateError:
     """What a client may know of an error nobody expected: nothing but that it happened."""
     if isinstance(error, VoxgateError) and not isinstance(error, MisuseError):
         return error
