@@ -35,6 +35,8 @@ class Runner:
             while not Path(argument).exists() and not cancelled():
                 time.sleep(0.005)
             yield "seen"
+        elif verb == "hang":
+            time.sleep(30)
         elif verb == "die":
             os._exit(3)
         elif verb == "die_once":

@@ -163,6 +163,22 @@ async def test_kill_9_hurts_nobody_else(pool: Make, birth: Birth, tmp_path: Path
         assert await asyncio.gather(*jobs) == ["seen", "seen"]
 
 
+async def test_a_worker_that_hangs_is_replaced(pool: Make, birth: Birth, metrics: Recorder) -> None:
+    async with pool(birth=birth, stall_timeout_s=0.3) as p:
+        with pytest.raises(EngineError, match=r"no result for 0\.3 s") as error:
+            await p.call(("hang", None))
+        assert error.value.code is Code.ENGINE_TIMEOUT
+        assert await p.call(("echo", "the next one works")) == "the next one works"
+    assert ("worker_hung", "fake") in metrics.counted
+
+
+async def test_a_slow_reader_is_no_hung_worker(pool: Make) -> None:
+    async with pool(stall_timeout_s=0.2) as p, p.open(("count", 100)) as results:
+        assert await anext(results) == 0
+        await asyncio.sleep(0.6)
+        assert [number async for number in results] == list(range(1, 100))
+
+
 async def test_a_killed_zygote_is_raised_again(pool: Make) -> None:
     async with pool(birth=Birth.FORK) as p:
         zygote = p.pids[-1]

@@ -7,6 +7,8 @@ engine's choice (`Birth`), measured in docs/decisions/0005-how-workers-are-born.
 import asyncio
 import heapq
 import itertools
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -26,6 +28,7 @@ __all__ = ["Birth", "Pool", "Priority", "Runner", "WorkerSpec"]
 log = structlog.get_logger(__name__)
 
 _REST_S = (0.0, 0.1, 0.5, 2.0, 10.0)  # pauses before a worker that keeps dying is started again; the last one repeats
+_LOOKS_PER_STALL = 10  # how often hung workers are looked for while one may hang
 _HEALTHY_S = 10.0  # a worker that lived this long starts the pauses anew
 
 
@@ -51,6 +54,7 @@ class _Job:
         self.started = False
         self.answered = False
         self.over = False
+        self.moved = 0.0  # when it last began, gave a result, or had one taken
         self.tries = 0
 
     def __lt__(self, other: "_Job") -> bool:
@@ -58,6 +62,7 @@ class _Job:
 
     def tell(self, kind: int, value: Any = None) -> None:
         self.results.append((kind, value))
+        self.moved = time.monotonic()
         self.over = self.over or kind != ITEM
         self.news.set()
 
@@ -92,6 +97,7 @@ class _Results:
             await self._pool.wait_for_news(job)
         kind, value = job.results.popleft()
         if kind == ITEM:
+            job.moved = time.monotonic()
             if job.worker is not None:
                 job.worker.send(ACK, job.number)
             return value
@@ -128,6 +134,7 @@ class Pool:
         """Start the processes and wait until every one has loaded. Raises EngineError."""
         try:
             await asyncio.gather(*(self._hire() for _ in range(self._spec.processes)))
+            self._keep(self._watch())
         except BaseException:
             await self.aclose()
             raise
@@ -185,6 +192,7 @@ class Pool:
             job = heapq.heappop(self._waiting)
             job.worker = worker
             job.started = True
+            job.moved = time.monotonic()
             job.tries += 1
             worker.jobs[job.number] = job
             self._metrics.observe("queue_wait", time.perf_counter() - job.submitted, engine=self._spec.name)
@@ -262,6 +270,34 @@ class Pool:
                     self._dispatch()
         if not self._closed:
             await self._replace(worker)
+
+    async def _watch(self) -> None:
+        """End workers that hang: a job makes no progress although its reader waits for it, or has left long ago."""
+        name, limit = self._spec.name, self._spec.stall_timeout_s
+        while True:
+            await asyncio.sleep(limit / _LOOKS_PER_STALL)
+            for worker in self._workers:
+                hung = [
+                    job
+                    for job in worker.jobs.values()
+                    if (job.over or not job.results) and time.monotonic() - job.moved > limit
+                ]
+                if not hung:
+                    continue
+                log.error("engine worker hangs", engine=name, pid=worker.born.pid, jobs=len(hung))
+                self._metrics.count("worker_hung", engine=name)
+                for job in hung:
+                    if not job.over:
+                        job.tell(
+                            FAILED,
+                            EngineError(
+                                f"the {name} engine gave no result for {limit:g} s",
+                                engine=name,
+                                code=Code.ENGINE_TIMEOUT,
+                            ),
+                        )
+                with suppress(ProcessLookupError):
+                    os.kill(worker.born.pid, signal.SIGKILL)  # its socket closes, and it is replaced
 
     async def _replace(self, dead: _Worker) -> None:
         name = self._spec.name

@@ -50,6 +50,8 @@ class WorkerSpec:
     start_timeout_s: float = 60.0
     wait_timeout_s: float = 20.0
     """Longest a job waits for a worker before it is refused with `busy`."""
+    stall_timeout_s: float = 60.0
+    """Longest a job may run without a result while its reader waits; its worker is then taken for hung and replaced."""
 
 
 @dataclass(frozen=True, slots=True)
