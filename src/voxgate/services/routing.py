@@ -93,7 +93,7 @@ _MODELS: Mapping[str, str] = {
 class RoutingSettings(Settings):
     """`[routing]`: which engine is asked first, and for which model name."""
 
-    stt: tuple[str, ...] = ("moonshine",)
+    stt: tuple[str, ...] = ("moonshine", "whisper")
     """Recognizers, best first; the first that serves the language is used."""
     tts: tuple[str, ...] = ("piper", "espeak")
     """Engines that speak; which one does is told by the voice."""

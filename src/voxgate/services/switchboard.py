@@ -11,7 +11,8 @@ from typing import Any
 from voxgate.domain import Voice
 from voxgate.errors import Code, EngineError, PeerError, RefusedError
 from voxgate.languages import Language, all_languages, parse, serving
-from voxgate.ports import LanguageModel, PortName, SpeechToText, TextToSpeech
+from voxgate.ports import LanguageIdentifier, LanguageModel, PortName, TextToSpeech
+from voxgate.services.hearing import Ears, choose_ears, named_languages
 from voxgate.services.routing import (
     CHATTING,
     HEARING,
@@ -36,15 +37,6 @@ class Running:
     """The command that would change that."""
     missing: tuple[str, ...] = ()
     """Catalogue names of the models it lacks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ears:
-    """Who will hear, and in which language."""
-
-    name: str
-    stt: SpeechToText
-    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,38 +87,32 @@ class Switchboard:
         return heard
 
     def ears(self, model: str, language: str | None) -> Ears:
-        """The recognizer for a model name and a language; None or `auto`: the one in the model's name, or the default.
+        """The recognizers for a model name and a language, or several languages separated by commas.
 
+        None: the language in the model's name. Neither, or `auto`: told apart among the languages that are heard well.
         Raises PeerError (unknown names), EngineError `engine_unavailable` (what is configured does not run).
         """
         target = self._target(model, HEARING, "transcribes")
-        wanted = self._wanted_language(model, language)
         names = self._routing.stt if target == HEARING else (target.partition("/")[0],)
-        if not any(running.engine for running in self._of(names)):
+        running = [(each.name, each.engine) for each in self._of(names) if each.engine]
+        wanted = named_languages(language)
+        if wanted is None:
+            wanted = self._language_of(model)
+        if not running:
             raise self._unavailable(names, "transcription")
-        for running in self._of(names):
-            stt: SpeechToText | None = running.engine
-            tag = serving(wanted, stt.languages) if stt else None
-            if stt and tag:
-                return Ears(running.name, stt, tag)
-        served = ", ".join(sorted(_name(tag) for tag in self.heard_languages()))
-        raise PeerError(
-            f"no configured engine hears {wanted.name}; served: {served}. "
-            "The operator can add a recognizer for it: docs/engines.md",
-            code=Code.UNSUPPORTED_LANGUAGE,
-            param="language",
-        )
+        every = (each.engine for each in self.engines.values())
+        identifier = next((engine for engine in every if isinstance(engine, LanguageIdentifier)), None)
+        return choose_ears(running, wanted, self.default_language, identifier)
 
-    def _wanted_language(self, model: str, language: str | None) -> Language:
-        if language is not None and language.strip().lower() not in ("", "auto"):
-            return parse(language)
+    def _language_of(self, model: str) -> tuple[Language, ...]:
+        """The language in a model's name, if there is one. Raises PeerError."""
         named = model.removeprefix("valsea-").removesuffix("-rtt")
-        if f"valsea-{named}-rtt" == model:
-            try:
-                return parse(named, param="model")
-            except PeerError:
-                raise self._no_model(model) from None
-        return self.default_language
+        if f"valsea-{named}-rtt" != model:
+            return ()
+        try:
+            return (parse(named, param="model"),)
+        except PeerError:
+            raise self._no_model(model) from None
 
     # speaking
 
@@ -340,7 +326,3 @@ class Switchboard:
             engine=next(iter(names), what),
             code=Code.ENGINE_UNAVAILABLE,
         )
-
-
-def _name(tag: str) -> str:
-    return parse(tag).name

@@ -19,8 +19,8 @@ from voxgate.gateways.rest.answers import Json, sse, streamed, unless_gone
 from voxgate.gateways.rest.context import Rest, principal_of, request_id_of
 from voxgate.protocols.rest.schemas import TranscriptionFields, check_length
 from voxgate.protocols.rest.transcripts import delta, done, render
+from voxgate.services.hearing import Ears
 from voxgate.services.metering import Meter
-from voxgate.services.switchboard import Ears
 from voxgate.text.hints import hint_terms
 
 
@@ -37,7 +37,7 @@ def router(rest: Rest) -> APIRouter:
         """Speech to text: one audio file in, its transcript out, whole or as it is recognized."""
         _check_upload(file, rest.limits.upload_bytes)
         check_length("prompt", fields.prompt, rest.limits.prompt_characters)
-        ears = rest.switchboard().ears(fields.model, fields.language)
+        ears = rest.switchboard().ears(fields.model, fields.languages)
         tariff = rest.prices.transcription(SPEECH_RATE)
         meter = Meter(rest.ledger, principal_of(request), tariff, request_id=request_id_of(request))
         if fields.stream:
@@ -97,8 +97,10 @@ async def _hearing(
         language=ears.language,
         hints=hint_terms(fields.prompt, rest.limits.hint_terms),
         words=fields.wants_words or fields.response_format in ("srt", "vtt"),
+        among=ears.among,
+        given=ears.given,
     )
-    transcriber = Transcriber(rest.vad(), ears.stt, look_ahead=rest.cores)
+    transcriber = Transcriber(rest.vad(), ears.stt, identifier=ears.identifier, look_ahead=rest.cores)
     async with (
         _on_disk(file) as path,
         rest.decoder().open(path) as blocks,

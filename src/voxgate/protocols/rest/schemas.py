@@ -29,8 +29,9 @@ class TranscriptionFields(BaseModel):
 
     model: str = Field(min_length=1, max_length=200)
     """A name that `GET /v1/models` lists with task `transcription`."""
-    language: Annotated[str | None, BeforeValidator(_blank_is_absent)] = None
-    """An English name, an ISO 639 code or a BCP-47 tag; absent or `auto`: the default language."""
+    language: list[str] = Field(default_factory=list)
+    """English names, ISO 639 codes or BCP-47 tags, separated by commas or given several times. One: it is heard as
+    that. Several: told apart among these. Absent or `auto`: told apart among the languages that are heard well."""
     prompt: str = ""
     """Words that are likely to occur, separated by commas or in a sentence."""
     response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
@@ -43,6 +44,11 @@ class TranscriptionFields(BaseModel):
     )
     """`word` adds word times to `verbose_json`."""
     enable_correction: bool = True
+
+    @property
+    def languages(self) -> str | None:
+        """All of `language`, separated by commas; None where there is none."""
+        return ",".join(self.language) or None
 
     @property
     def wants_words(self) -> bool:

@@ -19,7 +19,7 @@ def render(
         return srt(found) if shape == "srt" else vtt(found)
     usage = _usage(transcript)
     if shape == "json":
-        return {"text": transcript.text, "language": transcript.language, "usage": usage}
+        return {"text": transcript.text, "language": transcript.language, "usage": usage, **_warnings(transcript)}
     languages = dict.fromkeys(segment.language for segment in transcript.segments) or [transcript.language]
     verbose: dict[str, Any] = {
         "task": "transcribe",
@@ -31,6 +31,7 @@ def render(
         "detected_languages": list(languages),
         "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
         "usage": usage,
+        **_warnings(transcript),
     }
     if words:
         verbose["words"] = [
@@ -58,7 +59,16 @@ def done(transcript: FileTranscript) -> dict[str, Any]:
         "text": transcript.text,
         "language": transcript.language,
         "usage": _usage(transcript),
+        **_warnings(transcript),
     }
+
+
+def _warnings(transcript: FileTranscript) -> dict[str, Any]:
+    """`warnings`, where there is anything to warn of."""
+    if (other := transcript.mismatch) is None:
+        return {}
+    told = {"code": "LANGUAGE_MISMATCH", "detected": other.language, "confidence": round(other.probability, 3)}
+    return {"warnings": [told]}
 
 
 def _usage(transcript: FileTranscript) -> dict[str, Any]:
