@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.wer import normalize
 from tests.conftest import ROOT, absent
 from tests.serving import Server
+from voxgate.text.wer import normalize
 
 FIXTURES = ROOT / "tests" / "fixtures"
 SPOKEN = {

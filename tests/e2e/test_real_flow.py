@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.wer import digits, errors, wer
 from tests.audio_samples import wav
 from tests.e2e.real import SENTENCE, SPOKEN, level, recording, resident_mib, said, until
 from tests.serving import Server
+from voxgate.text.wer import digits, errors, wer
 
 pytestmark = pytest.mark.slow
 
