@@ -53,7 +53,9 @@ def transcribe(
     files: Annotated[
         list[str], typer.Argument(help="Recordings, folders of recordings, or patterns like 'calls/*.mp3'.")
     ],
-    language: Annotated[str | None, typer.Option(help="Language that is spoken: a name or a code.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language that is spoken, a name or a code; or several, separated by commas.")
+    ] = None,
     hints: Annotated[str, typer.Option(help="Words that are likely to occur, separated by commas.")] = "",
     shape: Annotated[Shape, typer.Option("--format", help="What to print.")] = Shape.TEXT,
     output: Annotated[
@@ -113,8 +115,8 @@ async def _all(files: Sequence[Path], what: "Plan", wanted: _Wanted, shape: Shap
     async with open_engines(what, NoMetrics(), _PORTS) as room:
         ears = room.switchboard.ears("valsea-transcribe", wanted.language)
         hints = hint_terms(wanted.hints, what.settings.limits.hint_terms)
-        request = TranscriptionRequest(ears.language, hints, wanted.words)
-        transcriber = Transcriber(room.vad(), ears.stt, look_ahead=what.cores)
+        request = TranscriptionRequest(ears.language, hints, wanted.words, ears.among, ears.given)
+        transcriber = Transcriber(room.vad(), ears.stt, identifier=ears.identifier, look_ahead=what.cores)
         for file in files:
             try:
                 transcript = await _one(file, room, transcriber, request)
