@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from voxgate.cli.common import ConfigOption, DataDirOption, JsonOption, errors_t
 
 if TYPE_CHECKING:
     from voxgate.app import Started
-    from voxgate.services.switchboard import Switchboard
+    from voxgate.services.switchboard import Running, Switchboard
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -113,7 +114,7 @@ def _relative(path: str) -> str:
 def abilities(board: "Switchboard") -> list[str]:
     """What an installation can do, a line a skill, doubts about licences included."""
     from voxgate.errors import VoxgateError
-    from voxgate.languages import parse
+    from voxgate.languages import all_languages, parse
 
     def names(tags: dict[str, str]) -> str:
         return ", ".join(f"{parse(tag).name} ({quality})" for tag, quality in tags.items())
@@ -122,6 +123,12 @@ def abilities(board: "Switchboard") -> list[str]:
     heard = {tag: quality for tag, (_, quality) in board.heard_languages().items()}
     if heard:
         lines.append(f"hears {names(heard)}")
+        variants = (language for language in all_languages() if language.base != language.tag)
+        lines += [
+            f"hears {variant.name} as {parse(variant.base).name}"
+            for variant in variants
+            if variant.tag not in heard and variant.base in heard
+        ]
     spoken: dict[str, str] = {}
     doubtful = set()
     for running in board.engines.values():
@@ -147,10 +154,22 @@ def abilities(board: "Switchboard") -> list[str]:
     return lines
 
 
+def _languages(running: "Running") -> str:
+    """The BCP-47 tags an engine serves, for those that care about languages."""
+    tags: Iterable[str] = ()
+    if running.engine is not None and running.port == "stt":
+        tags = running.engine.languages
+    elif running.engine is not None and running.port == "tts":
+        tags = (tag for voice in running.engine.voices for tag in voice.languages)
+    return " ".join(dict.fromkeys(tags))
+
+
 @app.command()
 def check(data_dir: DataDirOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the effective configuration, try every engine, and say what is missing and which command adds it.
+    """Show the configuration, try every engine, say what is missing.
 
+    Every setting is shown with its value and, where that is not the default, with its source; every engine with the
+    languages it serves, or the reason why it does not run and the command that helps.
     Exits with 1 if anything that is configured does not run.
     """
     from voxgate.app import open_engines
@@ -162,7 +181,14 @@ def check(data_dir: DataDirOption = None, config: ConfigOption = None, as_json: 
         async def look() -> tuple[list[str], tuple[str, ...], list[dict[str, object]]]:
             async with open_engines(what, NoMetrics()) as room:
                 engines: list[dict[str, object]] = [
-                    {"name": r.name, "port": r.port, "running": r.engine is not None, "problem": r.problem}
+                    {
+                        "name": r.name,
+                        "port": r.port,
+                        "running": r.engine is not None,
+                        "serves": _languages(r),
+                        "problem": r.problem,
+                        "remedy": r.remedy,
+                    }
                     for r in room.switchboard.engines.values()
                 ]
                 return abilities(room.switchboard), room.readiness().problems, engines
@@ -175,12 +201,13 @@ def check(data_dir: DataDirOption = None, config: ConfigOption = None, as_json: 
             for key, value, origin in what.rows():
                 sys.stdout.write(f"{key} = {value}" + ("" if origin == "default" else f"   [{origin}]") + "\n")
             sys.stdout.write("\n")
+            width = max(len(str(engine["name"])) for engine in engines)
             for engine in engines:
-                state = "runs" if engine["running"] else f"does not run: {engine['problem']}"
-                sys.stdout.write(f"{engine['port']:8}{engine['name']:12}{state}\n")
-            sys.stdout.write("\n" + "\n".join(able) + "\n")
+                state = f"runs   {engine['serves']}" if engine["running"] else f"does not run: {engine['problem']}"
+                sys.stdout.write(f"{engine['port']:8}{engine['name']:{width}}  {state}".rstrip() + "\n")
+            sys.stdout.write("\n" + "".join(f"{line}\n" for line in able))
             for problem in problems:
-                sys.stdout.write(f"missing: {problem}\n")
+                sys.stdout.write(f"not running: {problem}\n")
         if problems:
             raise typer.Exit(1)
 

@@ -103,9 +103,9 @@ def path(
 def export(
     names: Names, folder: Annotated[Path, typer.Option("--to", help="Folder to fill.")], config: ConfigOption = None
 ) -> None:
-    """Fetch models as they are published into a folder, to carry to a machine without a way out.
+    """Fetch models into a folder, for a machine without a way out.
 
-    There, `models.mirror = FOLDER` (or VOXGATE__MODELS__MIRROR) makes `voxgate models pull` use it.
+    They lie there as they were published. On that machine `models.mirror = FOLDER` (or VOXGATE__MODELS__MIRROR) makes `voxgate models pull` use it.
     """
     with errors_told():
         store = models_on_disk(config)

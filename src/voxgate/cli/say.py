@@ -28,15 +28,29 @@ def say(
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="Pace: 2 is twice as fast.")] = 1.0,
     config: ConfigOption = None,
 ) -> None:
-    """Speak a text into a file: .wav .mp3 .opus .ogg .flac .aac or .pcm (24 kHz mono 16-bit)."""
+    """Speak a text into a file.
+
+    Its ending tells the format: .wav .mp3 .opus .ogg .flac .aac or .pcm (24 kHz mono 16-bit).
+
+    \b
+    voxgate say "It is five o'clock." -o answer.mp3
+    """
     from voxgate.audio.codecs.formats import parse_format
+    from voxgate.errors import PeerError
 
     with errors_told():
         ending = output.suffix.lower().removeprefix(".")
         fmt = parse_format({"ogg": "opus"}.get(ending, ending), param="output")
-        content = sys.stdin.read() if text == "-" else text
+        if not output.parent.is_dir():
+            raise PeerError(f"there is no folder {output.parent}", param="output")
+        content = sys.stdin.buffer.read().decode(errors="replace") if text == "-" else text
+        if not content.strip():
+            raise PeerError("the text is empty: there is nothing to say", param="text")
         sound = run(_speak(content, make_plan(config), voice, language, speed, fmt))
-        output.write_bytes(sound)
+        try:
+            output.write_bytes(sound)
+        except OSError as error:
+            raise PeerError(f"{output} cannot be written: {error.strerror}", param="output") from None
 
 
 async def _speak(text: str, what: Any, voice: str, language: str | None, speed: float, fmt: Any) -> bytes:
