@@ -118,26 +118,33 @@ def symbols(said: Sequence[Pronounced], table: Mapping[str, Sequence[int]]) -> S
 def _owned(clause: Pronounced) -> tuple[str, list[int | None]]:
     """The clause's IPA in NFD, and for every code point the number of its word (None for spaces)."""
     text = unicodedata.normalize("NFD", clause.ipa)
-    alone = [unicodedata.normalize("NFD", ipa) for _, ipa in clause.words]
-    if len(text.split()) == sum(len(ipa.split()) for ipa in alone):
-        return text, _by_groups(text, alone)
-    return text, _by_likeness(text, alone)
+    return text, owners(text, [unicodedata.normalize("NFD", ipa) for _, ipa in clause.words])
+
+
+def owners(text: str, alone: Sequence[str]) -> list[int | None]:
+    """For every character of a clause's phonemes the number of its word, None for spaces.
+
+    `alone`: the phonemes of each word said alone, in the same writing.
+    """
+    if len(text.split()) == sum(len(phonemes.split()) for phonemes in alone):
+        return _by_groups(text, alone)
+    return _by_likeness(text, alone)
 
 
 def _by_groups(text: str, alone: Sequence[str]) -> list[int | None]:
     """Owners where espeak left every word its own groups: the k-th group is the k-th expected one."""
     turns = [number for number, ipa in enumerate(alone) for _ in ipa.split()]
-    owners: list[int | None] = []
+    owned: list[int | None] = []
     group = -1
     before = " "
     for symbol in text:
         if symbol == " ":
-            owners.append(None)
+            owned.append(None)
         else:
             group += before == " "
-            owners.append(turns[group])
+            owned.append(turns[group])
         before = symbol
-    return owners
+    return owned
 
 
 def _by_likeness(text: str, alone: Sequence[str]) -> list[int | None]:
@@ -151,9 +158,9 @@ def _by_likeness(text: str, alone: Sequence[str]) -> list[int | None]:
     for block in matcher.get_matching_blocks():
         for step in range(block.size):
             matched[at[block.b + step]] = expected[block.a + step][1]
-    owners: list[int | None] = []
+    owned: list[int | None] = []
     owner = expected[0][1]
     for position, symbol in enumerate(text):
         owner = matched.get(position, owner)
-        owners.append(None if symbol == " " else owner)
-    return owners
+        owned.append(None if symbol == " " else owner)
+    return owned
