@@ -97,6 +97,10 @@ class FileSegment:
     confidence: float | None
     unclear: bool
     """The engine itself doubts the text."""
+    raw: str
+    """What the engine wrote, in NFC; `text` is this with `corrections` carried out."""
+    corrections: tuple[Correction, ...] = ()
+    """Offsets into `raw`; empty where nothing was corrected."""
 
     @property
     def glue(self) -> str:
@@ -117,6 +121,10 @@ class FileTranscript:
     """Samples at SPEECH_RATE, silence included."""
     mismatch: Guess | None = None
     """The language that is spoken instead of the one the client named."""
+    raw: str = ""
+    """What the engine wrote, joined as `text` is."""
+    corrections: tuple[Correction, ...] = ()
+    """Offsets into `raw`; carried out they make `text` of it."""
 
 
 @dataclass(frozen=True, slots=True)

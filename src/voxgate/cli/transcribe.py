@@ -47,6 +47,7 @@ class _Wanted:
     language: str | None
     hints: str
     words: bool
+    raw: bool
 
 
 def transcribe(
@@ -63,6 +64,7 @@ def transcribe(
         typer.Option("--output", "-o", help="Folder to write one file a recording into, instead of printing."),
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="Word times, with --format json.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The recognizer's own text: no corrections.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Print what recordings say.
@@ -76,7 +78,7 @@ def transcribe(
     """
     with errors_told():
         found = list(_recordings(files))
-        wanted = _Wanted(language, hints, words or shape in (Shape.SRT, Shape.VTT))
+        wanted = _Wanted(language, hints, words or shape in (Shape.SRT, Shape.VTT), raw)
         if output:
             output.mkdir(parents=True, exist_ok=True)
         run(_all(found, make_plan(config), wanted, shape, output))
@@ -115,7 +117,9 @@ async def _all(files: Sequence[Path], what: "Plan", wanted: _Wanted, shape: Shap
     async with open_engines(what, NoMetrics(), _PORTS) as room:
         ears = room.switchboard.ears("valsea-transcribe", wanted.language)
         hints = hint_terms(wanted.hints, what.settings.limits.hint_terms)
-        request = TranscriptionRequest(ears.language, hints, wanted.words, ears.among, ears.given)
+        request = TranscriptionRequest(
+            ears.language, hints, wanted.words, ears.among, ears.given, not wanted.raw, ears.named
+        )
         transcriber = Transcriber(room.vad(), ears.stt, identifier=ears.identifier, look_ahead=what.cores)
         for file in files:
             try:
@@ -128,7 +132,7 @@ async def _all(files: Sequence[Path], what: "Plan", wanted: _Wanted, shape: Shap
                 continue
             note = ""
             if (reference := _reference(file)) is not None:
-                missed, of = errors(reference, transcript.text)
+                missed, of = errors(reference, transcript.raw)
                 wrong, spoken = wrong + missed, spoken + of
                 note = f"WER {missed / max(of, 1):.3f}"
             _give(file, transcript, wanted, shape, output, several=len(files) > 1, note=note)

@@ -6,6 +6,7 @@ before, so each is recognized in that one while its language is being told, and 
 """
 
 import asyncio
+import unicodedata
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,10 @@ class TranscriptionRequest:
     """The languages that are told apart, at least `language`; empty: nothing is."""
     given: bool = True
     """Whether the client named the language. It is then never overridden; `among` serves to find it contradicted."""
+    correct: bool = True
+    """Whether the text is corrected."""
+    named: tuple[str, ...] = ()
+    """The tags the client named, in full: `en-SG` is heard as `en`, and corrected as itself."""
 
 
 class Listening:
@@ -120,7 +125,7 @@ class Listening:
 
 
 def _placed(heard: Transcript, segment: Segment, padding: int) -> FileSegment | None:
-    text = heard.text.strip()
+    text = unicodedata.normalize("NFC", heard.text.strip())
     if not text:
         return None
     words = tuple(
@@ -131,7 +136,7 @@ def _placed(heard: Transcript, segment: Segment, padding: int) -> FileSegment | 
         )
         for word in heard.words
     )
-    return FileSegment(segment.start, segment.end, text, heard.language, words, heard.confidence, heard.unclear)
+    return FileSegment(segment.start, segment.end, text, heard.language, words, heard.confidence, heard.unclear, text)
 
 
 def _within(position: int, segment: Segment) -> int:

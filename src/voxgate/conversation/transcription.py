@@ -8,12 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from voxgate.audio.framing import Windows
 from voxgate.conversation.listening import Listening, TranscriptionRequest
 from voxgate.conversation.segmenter import Segment, Segmenter, SegmentSettings
 from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript, Guess, Samples
 from voxgate.ports import LanguageIdentifier, SpeechToText, Vad
+from voxgate.text.correct import Corrected, correct, ends_sentence, joined
 
 __all__ = ["Transcriber", "Transcription", "TranscriptionRequest"]
 
@@ -56,7 +58,7 @@ class Transcriber:
         endpoint = self._settings.endpoint
         margin = (endpoint.lead_ms + endpoint.tail_ms) * SPEECH_RATE // 1000
         listening = Listening(self._stt, request, self._identifier, margin=margin)
-        run = Transcription(blocks, _Hearing(self._vad, segmenter), listening, request.language, self._look_ahead)
+        run = Transcription(blocks, _Hearing(self._vad, segmenter), listening, request, self._look_ahead)
         try:
             yield run
         finally:
@@ -76,13 +78,13 @@ class Transcription:
         blocks: AsyncIterator[Samples],
         hearing: "_Hearing",
         listening: Listening,
-        language: str,
+        request: TranscriptionRequest,
         look_ahead: int,
     ) -> None:
         self._blocks = blocks
         self._hearing = hearing
         self._listening = listening
-        self._language = language
+        self._request = request
         self._look_ahead = look_ahead
         self._waiting: deque[Segment] = deque()
         self._working: deque[asyncio.Task[FileSegment | None]] = deque()
@@ -108,8 +110,8 @@ class Transcription:
             if self._working and self._working[0].done():
                 found = self._working.popleft().result()
                 if found is not None:
-                    self._found.append(found)
-                    return found
+                    self._found.append(self._corrected(found))
+                    return self._found[-1]
             elif not (self._waiting or self._ended):
                 await self._hear()
             elif running:
@@ -122,15 +124,27 @@ class Transcription:
         async for _ in self:
             pass
         segments = tuple(self._found)
-        text = "".join((each.glue if number else "") + each.text for number, each in enumerate(segments))
-        return FileTranscript(text, segments, self._mostly(), self.duration, self.mismatch)
+        whole = joined([(each.glue, Corrected(each.raw, each.text, each.corrections)) for each in segments])
+        return FileTranscript(
+            whole.text, segments, self._mostly(), self.duration, self.mismatch, whole.raw, whole.corrections
+        )
+
+    def _corrected(self, segment: FileSegment) -> FileSegment:
+        """`segment`, which follows those found so far, as it should read."""
+        if not self._request.correct:
+            return segment
+        base = segment.language.split("-")[0]
+        language = next((tag for tag in self._request.named if tag.split("-")[0] == base), segment.language)
+        inside = bool(self._found) and not ends_sentence(self._found[-1].raw)
+        made = correct(segment.raw, language, continues=inside)
+        return replace(segment, raw=made.raw, text=made.text, corrections=made.corrections)
 
     def _mostly(self) -> str:
         """The language of most of the speech."""
         spoken: dict[str, int] = {}
         for segment in self._found:
             spoken[segment.language] = spoken.get(segment.language, 0) + segment.end - segment.start
-        return max(spoken, key=spoken.__getitem__, default=self._language)
+        return max(spoken, key=spoken.__getitem__, default=self._request.language)
 
     async def cancel(self) -> None:
         """Stop what is still being recognized, and wait until it has."""

@@ -28,6 +28,8 @@ class Ears:
     """Whether the client named exactly this language."""
     identifier: LanguageIdentifier | None = None
     """Who tells them apart."""
+    named: tuple[str, ...] = ()
+    """The tags the client named, in full: `en-SG` where `language` is `en`."""
 
 
 def named_languages(language: str | None) -> tuple[Language, ...] | None:
@@ -56,6 +58,7 @@ def choose_ears(
     apart.
     """
     open_ = not wanted
+    named = tuple(language.tag for language in wanted)
     found = {tag: engine for language in wanted or (default,) for tag, engine in [_engine(language, running)]}
     first = next(iter(found))
     if len(found) > 1 and identifier is None:
@@ -68,7 +71,7 @@ def choose_ears(
         first = usual
     if identifier is None:
         name, stt = found[first]
-        return Ears(name, stt, first)
+        return Ears(name, stt, first, named=named)
     given = len(found) == 1 and not open_
     rivals = dict(found)
     if given or open_:
@@ -80,7 +83,7 @@ def choose_ears(
     name, stt = found[first]
     engines = {tag: rivals[tag][1] for tag in among}
     several = not given and len({id(engine) for engine in engines.values()}) > 1
-    return Ears(name, Polyglot(engines) if several else stt, first, among, given, identifier)
+    return Ears(name, Polyglot(engines) if several else stt, first, among, given, identifier, named)
 
 
 def _engine(wanted: Language, running: Iterable[tuple[str, SpeechToText]]) -> tuple[str, tuple[str, SpeechToText]]:

@@ -5,7 +5,7 @@ text is kept; whoever wants every `um` reads that one.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -50,14 +50,18 @@ def apply(raw: str, corrections: Iterable[Correction]) -> str:
     return replaced(raw, [(each.start, each.end, each.corrected) for each in corrections])
 
 
-def joined(parts: Sequence[Corrected], glue: str) -> Corrected:
-    """Texts that follow one another as one: raw texts joined by `glue`, every correction moved to where it now is."""
+def joined(parts: Iterable[tuple[str, Corrected]]) -> Corrected:
+    """Texts that follow one another as one, every correction moved to where it now is.
+
+    Each comes with what stands between it and the one before it; what the first comes with is left out.
+    """
+    raw = text = ""
     found: list[Correction] = []
-    at = 0
-    for part in parts:
-        found += [replace(each, start=each.start + at, end=each.end + at) for each in part.corrections]
-        at += len(part.raw) + len(glue)
-    return Corrected(glue.join(part.raw for part in parts), glue.join(part.text for part in parts), tuple(found))
+    for number, (glue, part) in enumerate(parts):
+        raw, text = (raw + glue, text + glue) if number else ("", "")
+        found += [replace(each, start=each.start + len(raw), end=each.end + len(raw)) for each in part.corrections]
+        raw, text = raw + part.raw, text + part.text
+    return Corrected(raw, text, tuple(found))
 
 
 def ends_sentence(text: str) -> bool:

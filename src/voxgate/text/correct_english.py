@@ -51,7 +51,7 @@ def _filler(text: str, match: re.Match[str], final_uh: bool) -> Edit | None:
     start, end = match.span()
     before = text[max(0, start - _SEEN) : start]
     after = text[end : end + _SEEN]
-    last = _LAST_WORD.search(before)
+    last = _LAST_WORD.search(before, before.rfind(" ") + 1)
     previous = last.group().lower() if last else ""
     if previous in _NOT_AFTER:
         return None

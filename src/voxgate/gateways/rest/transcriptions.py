@@ -16,7 +16,7 @@ from voxgate.conversation.transcription import Transcriber, Transcription, Trans
 from voxgate.domain import SPEECH_RATE, Samples
 from voxgate.errors import Code, PeerError
 from voxgate.gateways.rest.answers import Json, sse, streamed, unless_gone
-from voxgate.gateways.rest.context import Rest, principal_of, request_id_of
+from voxgate.gateways.rest.context import Rest, meter_of
 from voxgate.protocols.rest.schemas import TranscriptionFields, check_length
 from voxgate.protocols.rest.transcripts import delta, done, render
 from voxgate.services.hearing import Ears
@@ -38,8 +38,7 @@ def router(rest: Rest) -> APIRouter:
         _check_upload(file, rest.limits.upload_bytes)
         check_length("prompt", fields.prompt, rest.limits.prompt_characters)
         ears = rest.switchboard().ears(fields.model, fields.languages)
-        tariff = rest.prices.transcription(SPEECH_RATE)
-        meter = Meter(rest.ledger, principal_of(request), tariff, request_id=request_id_of(request))
+        meter = meter_of(rest, request, rest.prices.transcription(SPEECH_RATE), whole=not fields.stream)
         if fields.stream:
             return await streamed(
                 request,
@@ -99,6 +98,8 @@ async def _hearing(
         words=fields.wants_words or fields.response_format in ("srt", "vtt"),
         among=ears.among,
         given=ears.given,
+        correct=fields.enable_correction,
+        named=ears.named,
     )
     transcriber = Transcriber(rest.vad(), ears.stt, identifier=ears.identifier, look_ahead=rest.cores)
     async with (

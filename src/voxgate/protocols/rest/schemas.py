@@ -44,6 +44,7 @@ class TranscriptionFields(BaseModel):
     )
     """`word` adds word times to `verbose_json`."""
     enable_correction: bool = True
+    """Fillers, stutters, spoken numbers, spelling and capitals put right; the raw text stays in `raw_transcript`."""
 
     @property
     def languages(self) -> str | None:

@@ -1,6 +1,7 @@
 """A transcript in the shapes of OpenAI's `response_format`, with the fields Voxgate adds."""
 
 import math
+from dataclasses import asdict
 from typing import Any, Literal
 
 from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript
@@ -26,8 +27,8 @@ def render(
         "language": parse(transcript.language).name.lower(),
         "duration": _seconds(transcript.duration),
         "text": transcript.text,
-        "raw_transcript": transcript.text,
-        "corrections": [],
+        "raw_transcript": transcript.raw,
+        "corrections": [asdict(correction) for correction in transcript.corrections],
         "detected_languages": list(languages),
         "segments": [_segment(number, segment) for number, segment in enumerate(transcript.segments)],
         "usage": usage,
