@@ -80,7 +80,7 @@ class HttpServer:
                 access_log=False,  # uvicorn's own would hold query strings, and those hold keys
                 server_header=False,
                 lifespan="off",
-                ws="websockets-sansio",
+                ws="none",  # no route of ours is a WebSocket yet, and uvicorn itself brings no library for them
                 timeout_graceful_shutdown=grace_s,
             )
         )
