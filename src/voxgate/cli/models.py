@@ -105,7 +105,8 @@ def export(
 ) -> None:
     """Fetch models into a folder, for a machine without a way out.
 
-    They lie there as they were published. On that machine `models.mirror = FOLDER` (or VOXGATE__MODELS__MIRROR) makes `voxgate models pull` use it.
+    They lie there as they were published. On that machine `models.mirror = FOLDER` (or VOXGATE__MODELS__MIRROR)
+    makes `voxgate models pull` use it.
     """
     with errors_told():
         store = models_on_disk(config)
