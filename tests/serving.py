@@ -27,7 +27,10 @@ _PATIENCE_S = 60  # a loaded CI machine; a server is ready after two seconds
 class Server:
     """One running server."""
 
-    def __init__(self, folder: Path, config: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, config: str, environment: dict[str, str] | None = None, *, python: str = sys.executable
+    ) -> None:
+        """`python`: of the environment whose Voxgate is to run."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.data = folder / "data"
@@ -38,7 +41,7 @@ class Server:
         self.environment = cleaned | {"VOXGATE_DATA_DIR": str(self.data)} | (environment or {})
         with self._out.open("wb") as out, self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "voxgate", "serve", "--port", "0", "--config", str(folder / "voxgate.toml")],
+                [python, "-m", "voxgate", "serve", "--port", "0", "--config", str(folder / "voxgate.toml")],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,

@@ -47,7 +47,7 @@ def test_a_question_gets_a_spoken_answer(real_server: Server, tmp_path: Path, na
     with real_server.client() as client:
         again: httpx.Response = client.post(
             "/v1/audio/transcriptions",
-            files={"file": (tmp_path / "answer.wav").open("rb")},
+            files={"file": (tmp_path / "answer.wav").read_bytes()},
             data={"model": "whisper-1", "response_format": "text"},
         )
     wrong, words = errors(answer, again.text)
