@@ -24,11 +24,17 @@ from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
 from voxgate.ports import AudioDecoder, Metrics, Vad
 from voxgate.services.accounts import Accounts
+from voxgate.services.idempotency import Idempotency
+from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
+from voxgate.services.usage import UsageReports
 from voxgate.store.accounts import SqlAccounts
+from voxgate.store.books import SqlBooks
 from voxgate.store.database import Database
+from voxgate.store.idempotency import SqlIdempotency
 from voxgate.store.keys import SqlKeys
 from voxgate.store.ledger import SqlLedger
+from voxgate.store.usage import SqlUsage
 
 log = structlog.get_logger(__name__)
 
@@ -105,8 +111,8 @@ class EngineRoom:
 
 
 @asynccontextmanager
-async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple[Database, Accounts]]:
-    """The database, at the current schema, and the accounts in it. Raises ConfigError, StoreError."""
+async def open_database(settings: VoxgateSettings) -> AsyncIterator[Database]:
+    """The database as it is, whatever its schema. Raises ConfigError, StoreError."""
     url = settings.store.url.get_secret_value()
     if not url:
         folder = settings.server.data_dir.absolute()
@@ -114,10 +120,17 @@ async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple[Database,
         url = f"sqlite:///{folder / 'voxgate.db'}"
     database = await Database.open(url)
     try:
-        await database.upgrade()
-        yield database, Accounts(SqlAccounts(database, SystemClock()))
+        yield database
     finally:
         await database.aclose()
+
+
+@asynccontextmanager
+async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple[Database, Accounts]]:
+    """The database, at the current schema, and the accounts in it. Raises ConfigError, StoreError."""
+    async with open_database(settings) as database:
+        await database.upgrade()
+        yield database, Accounts(SqlAccounts(database, SystemClock()))
 
 
 def _make_data_dir(folder: Path) -> None:
@@ -200,6 +213,8 @@ class Assembled:
     """Not started yet."""
     accounts: Accounts
     metrics: Prometheus
+    sweeper: Sweeper
+    """Not started yet."""
 
 
 @asynccontextmanager
@@ -213,9 +228,15 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         stack.push_async_callback(keys.aclose)
         room = EngineRoom(what, metrics)
         stack.push_async_callback(room.aclose)
+        ledger = SqlLedger(database, clock)
+        idempotency = Idempotency(SqlIdempotency(database, clock, ledger))
+        sweeper = Sweeper(ledger, SqlBooks(database, clock), idempotency, clock, what.settings.ledger)
+        stack.push_async_callback(sweeper.aclose)
         rest = Rest(
             keys=keys,
-            ledger=SqlLedger(database, clock),
+            ledger=ledger,
+            usage=UsageReports(SqlUsage(database)),
+            idempotency=idempotency,
             prices=what.settings.prices,
             limits=what.settings.limits,
             metrics=metrics,
@@ -227,7 +248,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
             readiness=room.readiness,
         )
         app = build(rest, allowed_origins=what.settings.server.allowed_origins)
-        yield Assembled(app, room, accounts, metrics)
+        yield Assembled(app, room, accounts, metrics, sweeper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +279,10 @@ async def serve(what: Plan, *, on_key: Callable[[str], None], on_ready: Callable
 
             loading = asyncio.create_task(load())
             watching = asyncio.create_task(server.metrics.watch_loop(what.settings.observe.loop_lag_interval_s))
+            sweeping = asyncio.create_task(server.sweeper.run())
             try:
                 await listener.run(server.app, grace_s=address.shutdown_grace_s, beside=loading)
             finally:
-                for task in (loading, watching):
+                for task in (loading, watching, sweeping):
                     task.cancel()
-                await asyncio.gather(loading, watching, return_exceptions=True)
+                await asyncio.gather(loading, watching, sweeping, return_exceptions=True)

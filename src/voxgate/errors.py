@@ -32,6 +32,7 @@ class Code(StrEnum):
     UNSUPPORTED_LANGUAGE = "unsupported_language"
     UNSUPPORTED_VOICE = "unsupported_voice"
     UNSUPPORTED_FORMAT = "unsupported_format"
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
@@ -40,6 +41,7 @@ class Code(StrEnum):
     INSUFFICIENT_CREDITS = "insufficient_credits"
     PERMISSION_DENIED = "permission_denied"
     RATE_LIMITED = "rate_limited"
+    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     BUSY = "busy"
     SHUTTING_DOWN = "shutting_down"
     # ours, or an engine's

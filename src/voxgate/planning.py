@@ -16,6 +16,7 @@ from voxgate.models.store import ModelSettings, ModelStore, models_root
 from voxgate.observe import LogSettings, ObserveSettings
 from voxgate.services.billing import PriceSettings
 from voxgate.services.routing import RoutingSettings, VoiceSettings
+from voxgate.services.sweeping import LedgerSettings
 
 CONFIG_NAME = "voxgate.toml"
 """The configuration file of the folder one stands in, where no other is named."""
@@ -58,6 +59,7 @@ class VoxgateSettings(Settings):
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
     prices: PriceSettings = PriceSettings()
+    ledger: LedgerSettings = LedgerSettings()
     models: ModelSettings = ModelSettings()
     routing: RoutingSettings = RoutingSettings()
     voices: VoiceSettings = VoiceSettings()

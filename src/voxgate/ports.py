@@ -140,6 +140,13 @@ class Hold(Protocol):
     balance: Balance
     """What the organization had after the last step."""
 
+    def progress(self, earned: int, units: Mapping[str, int]) -> None:
+        """Remember what was delivered so far (micro-credits, units): the next heartbeat writes it down.
+
+        What a crash is billed: never more than was delivered, and what was delivered after the last heartbeat is free.
+        """
+        ...
+
     async def extend(self, total: int, *, earned: int = 0, units: Mapping[str, int] | None = None) -> None:
         """Hold `total` micro-credits altogether. Raises RefusedError `insufficient_credits`, changing nothing.
 

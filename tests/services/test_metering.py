@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from voxgate.domain import MICRO, Balance, Principal, Tier, Usage
 from voxgate.errors import Code, MisuseError, RefusedError, StoreError
-from voxgate.services.billing import PerMinute, PerSecond, PerToken, Tariff
+from voxgate.services.billing import Paid, PerMinute, PerSecond, PerToken, Prepaid, Tariff
 from voxgate.services.metering import Meter
 
 RATE = 1000
@@ -22,12 +22,14 @@ class FakeLedger:
 
     available: int = 10 * MICRO
     steps: list[tuple[object, ...]] = field(default_factory=list)
+    holds: "list[FakeHold]" = field(default_factory=list)
     broken: bool = False
 
     async def hold(self, principal: Principal, amount: int, *, request_id: str, surface: str) -> "FakeHold":
         self.take(amount)
         self.steps.append(("hold", amount, request_id, surface))
-        return FakeHold(self, amount, Balance(self.available, amount))
+        self.holds.append(FakeHold(self, amount, Balance(self.available, amount)))
+        return self.holds[-1]
 
     async def record(self, principal: Principal, usage: Usage) -> Balance:
         self.take(0)
@@ -51,6 +53,11 @@ class FakeHold:
     ledger: FakeLedger
     amount: int
     balance: Balance
+    known: list[tuple[int, Mapping[str, int]]] = field(default_factory=list)
+    """What a crash would be billed, as it grew."""
+
+    def progress(self, earned: int, units: Mapping[str, int]) -> None:
+        self.known.append((earned, units))
 
     async def extend(self, total: int, *, earned: int = 0, units: Mapping[str, int] | None = None) -> None:
         self.ledger.take(total - self.amount)
@@ -64,8 +71,8 @@ class FakeHold:
         return Balance(self.ledger.available, 0)
 
 
-def meter(ledger: FakeLedger, tariff: Tariff = SPEECH, first: int = 0) -> Meter:
-    return Meter(ledger, WHO, tariff, request_id="req_1", first=first)
+def meter(ledger: FakeLedger, tariff: Tariff = SPEECH, first: int = 0, whole: bool = False) -> Meter:
+    return Meter(ledger, WHO, tariff, request_id="req_1", first=first, whole=whole)
 
 
 async def test_a_minute_is_held_before_any_work_and_each_minute_as_it_begins() -> None:
@@ -233,7 +240,62 @@ async def test_a_meter_that_does_not_run_refuses_work() -> None:
             it.delivered(-1)
     with pytest.raises(MisuseError):
         it.delivered(1)
-    free = meter(FakeLedger(), PerToken("chat", MICRO))
-    async with free:
-        with pytest.raises(MisuseError):
-            await free.ahead(1000)
+
+
+async def test_what_a_crash_is_billed_grows_with_what_was_delivered() -> None:
+    ledger = FakeLedger()
+    async with meter(ledger) as it:
+        await it.ahead(2 * MINUTE)
+        it.delivered(MINUTE)
+        it.delivered(1)
+    assert ledger.holds[0].known == [(MICRO, {"audio_ms": 60_000}), (2 * MICRO, {"audio_ms": 60_001})]
+
+
+async def test_work_that_is_answered_whole_counts_for_nothing_until_it_is() -> None:
+    ledger = FakeLedger()
+    async with meter(ledger, whole=True) as it:
+        it.delivered(MINUTE)
+        await it.ahead(MINUTE)
+        it.delivered(MINUTE)
+        assert ledger.holds[0].known == []
+        assert ledger.steps[-1] == ("extend", 2 * MICRO, 0, {})
+    assert ledger.steps[-1] == ("settle", 2 * MICRO, {"audio_ms": 120_000})
+
+
+async def test_void_work_is_void_after_a_crash_too() -> None:
+    ledger = FakeLedger()
+    async with meter(ledger) as it:
+        it.delivered(1)
+        it.void()
+    assert ledger.holds[0].known[-1] == (0, {})
+
+
+async def test_a_repeat_holds_and_pays_only_what_was_not_paid_before() -> None:
+    ledger = FakeLedger()
+    async with meter(ledger, Prepaid(SPEECH, MICRO)) as it:
+        await it.ahead(MINUTE)
+        it.delivered(MINUTE)
+        assert (ledger.steps, it.used) == ([], "0")
+        await it.ahead(1)
+        it.delivered(1)
+        assert it.used == "1"
+    assert ledger.steps == [("hold", MICRO, "req_1", "speech"), ("settle", MICRO, {"audio_ms": 60_001})]
+
+
+async def test_a_repeat_that_was_paid_whole_is_free_and_needs_no_credits() -> None:
+    ledger = FakeLedger(available=0)
+    async with meter(ledger, Paid(SPEECH)) as it:
+        await it.ahead(3 * MINUTE)
+        it.delivered(3 * MINUTE)
+    assert ledger.steps == [("record", "speech", {"audio_ms": 180_000})]
+
+
+async def test_a_meter_knows_whether_its_work_came_to_an_end() -> None:
+    async with meter(FakeLedger()) as it:
+        assert not it.complete
+    assert it.complete
+    broken = meter(FakeLedger())
+    with pytest.raises(ZeroDivisionError):
+        async with broken:
+            raise ZeroDivisionError
+    assert not broken.complete

@@ -106,10 +106,54 @@ class PerToken:
         return {"tokens": quantity}
 
 
+@dataclass(frozen=True, slots=True)
+class Prepaid:
+    """A tariff of work whose earlier attempt was charged already: only what goes beyond that costs anything."""
+
+    tariff: Tariff
+    paid: int
+    """Micro-credits."""
+
+    @property
+    def surface(self) -> str:
+        """As the tariff behind it."""
+        return self.tariff.surface
+
+    def charge(self, quantity: int) -> int:
+        return max(0, self.tariff.charge(quantity) - self.paid)
+
+    def held(self, quantity: int) -> int:
+        return max(0, self.tariff.held(quantity) - self.paid)
+
+    def units(self, quantity: int) -> Mapping[str, int]:
+        return self.tariff.units(quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A tariff of work that was sold before and is made once more: free, whatever it comes to this time."""
+
+    tariff: Tariff
+
+    @property
+    def surface(self) -> str:
+        """As the tariff behind it."""
+        return self.tariff.surface
+
+    def charge(self, quantity: int) -> int:
+        return 0
+
+    def held(self, quantity: int) -> int:
+        return 0
+
+    def units(self, quantity: int) -> Mapping[str, int]:
+        return self.tariff.units(quantity)
+
+
 class PriceSettings(BaseModel):
     """`[prices]`: what is sold for how much, in credits; 0 gives it away."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     transcription_credits_per_minute: Price = Decimal(1)
     """Audio heard, billed by the second."""

@@ -7,7 +7,8 @@
             meter.delivered(len(piece))
                                                 # leaving settles, however it is left
 
-Work that answers all at once calls `settle()` itself before it writes its headers, then reads `used` and `remaining`.
+Work that answers all at once (`whole=True`) calls `settle()` itself before it writes its headers, then reads `used` and
+`remaining`. Until then nothing of it counts as delivered: whoever got no answer pays nothing, also after a crash.
 """
 
 from collections.abc import Mapping
@@ -28,14 +29,25 @@ class Meter:
     """One piece of work and its hold. Quantities are in the tariff's unit: samples, or tokens."""
 
     def __init__(
-        self, ledger: Ledger, principal: Principal, tariff: Tariff, *, request_id: str, first: int = 0
+        self,
+        ledger: Ledger,
+        principal: Principal,
+        tariff: Tariff,
+        *,
+        request_id: str,
+        first: int = 0,
+        whole: bool = False,
     ) -> None:
-        """`first`: the quantity to hold for at once, where it is known; else the tariff's smallest step."""
+        """`first`: the quantity to hold for at once, where it is known; else the tariff's smallest step.
+
+        `whole`: the answer is sent when all the work is done; False: it is sent while it is made.
+        """
         self._ledger = ledger
         self._principal = principal
         self._tariff = tariff
         self._request_id = request_id
         self._first = first
+        self._whole = whole
         self._hold: Hold | None = None
         self._delivered = 0
         self._units: Mapping[str, int] | None = None
@@ -44,6 +56,7 @@ class Meter:
         self._opened = False
         self._settled = False
         self._void = False
+        self._complete = False
 
     @property
     def used(self) -> str:
@@ -55,14 +68,16 @@ class Meter:
         """Decimal credits for `X-Credits-Remaining`: what could be spent after the last step on the ledger."""
         return to_credits(self._remaining)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the work came to its own end; False while it runs, and where an error or a goodbye ended it."""
+        return self._complete
+
     async def __aenter__(self) -> Self:
         """Hold before any work. Raises RefusedError `insufficient_credits`, StoreError."""
         amount = self._tariff.held(self._first)
         if amount:
-            self._hold = await self._ledger.hold(
-                self._principal, amount, request_id=self._request_id, surface=self._tariff.surface
-            )
-            self._remaining = self._hold.balance.available
+            await self._open(amount)
         else:
             self._remaining = (await self._ledger.balance(self._principal.org_id)).available
         self._opened = True
@@ -72,6 +87,7 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.settle()
+        self._complete = kind is None
 
     async def ahead(self, quantity: int) -> None:
         """Make sure that `quantity` more is held for before it is delivered.
@@ -81,11 +97,11 @@ class Meter:
         self._check_open()
         amount = self._tariff.held(self._delivered + quantity)
         if self._hold is None:
-            if amount:
-                raise MisuseError("a tariff that was free when the work began costs something now")
-            return
-        if amount > self._hold.amount:
-            await self._hold.extend(amount, earned=self._due(), units=self._delivered_units())
+            if amount:  # an earlier attempt had paid as far as here
+                await self._open(amount)
+        elif amount > self._hold.amount:
+            earned, units = (0, {}) if self._whole else (self._due(), self._delivered_units())
+            await self._hold.extend(amount, earned=earned, units=units)
             self._remaining = self._hold.balance.available
 
     def delivered(self, quantity: int, *, units: Mapping[str, int] | None = None) -> None:
@@ -95,17 +111,21 @@ class Meter:
             raise MisuseError("a delivery cannot be taken back; use `void`")
         self._delivered += quantity
         self._units = units or self._units
+        if self._hold is not None and not self._whole:
+            self._hold.progress(self._due(), self._delivered_units())
 
     def void(self) -> None:
         """Charge nothing: the answer is an error that clients repeat by themselves (408, 409, 429, 5xx)."""
         if not self._settled:
             self._void = True
+            if self._hold is not None:
+                self._hold.progress(0, {})
 
     async def settle(self) -> None:
         """Charge what was delivered, release the rest, write the usage. Once; again does nothing.
 
-        A store that fails here does not fail the answer, which the customer already has: the hold stays open for the
-        sweeper and a warning is logged.
+        A store that fails here does not fail the answer, which the customer already has: a warning is logged, and the
+        ledger settles the hold as soon as the store answers again.
         """
         if self._settled or not self._opened:
             return
@@ -121,6 +141,12 @@ class Meter:
                 self._remaining = (await self._ledger.record(self._principal, usage)).available
         except StoreError as error:
             _log.warning("usage_not_settled", request_id=self._request_id, charge=self._charged, error=error.message)
+
+    async def _open(self, amount: int) -> None:
+        self._hold = await self._ledger.hold(
+            self._principal, amount, request_id=self._request_id, surface=self._tariff.surface
+        )
+        self._remaining = self._hold.balance.available
 
     def _due(self) -> int:
         """Micro-credits for what was delivered, never more than was held."""

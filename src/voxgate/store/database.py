@@ -118,6 +118,19 @@ class Database:
             async with self._reader.connect() as connection:
                 return await work(connection)
 
+    async def snapshot(self, work: Work[T]) -> T:
+        """Carry out `work`, statements that change nothing and see the database of one moment. Raises StoreError."""
+        with _translated():
+            if self.dialect == "postgresql":
+                async with self._writer.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
+                    return await work(connection)
+            async with self._reader.connect() as connection:
+                await connection.execute(text("BEGIN"))
+                try:
+                    return await work(connection)
+                finally:
+                    await connection.execute(text("ROLLBACK"))
+
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
         """Carry out `work` as one transaction: all of it, or, on any exception, nothing. Raises StoreError."""
         task = asyncio.create_task(self._transaction(work, durable))

@@ -1,49 +1,35 @@
 """Credits: holds, charges and grants as named transactions over an append-only ledger (see docs/decisions/0004).
 
 Every step changes the organization's row with one UPDATE that asks for enough in its WHERE, and adds its postings in
-the same transaction. The row's lock orders whatever runs at once; READ COMMITTED is enough on PostgreSQL. Steps on a
-hold change the hold's row first and the organization's second, always, so two of them cannot wait for each other.
+the same transaction. The row's lock orders whatever runs at once; READ COMMITTED is enough on PostgreSQL.
+
+Every hold belongs to a server, this process, which says with each heartbeat that it lives and what was delivered under
+its open holds. What a server that stopped beating left open is settled by another (store/books.py).
 """
 
 import asyncio
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voxgate.clock import Clock
 from voxgate.domain import Balance, Principal, Usage
-from voxgate.errors import Code, MisuseError, RefusedError, StoreError
+from voxgate.errors import MisuseError, StoreError
 from voxgate.store.database import Database
-from voxgate.store.schema import Kind, holds, organizations, postings, usage
+from voxgate.store.schema import Kind, holds, idempotency, servers
+from voxgate.store.steps import LOCK_HOLD, NEW_POSTING, HoldRef, add_usage, balance_of, settle, take
 
 _log = structlog.get_logger(__name__)
 
-# Statements are built once: building one anew costs about as much as carrying it out.
-_org = organizations.c
 _hold = holds.c
 
-_TAKE = (
-    update(organizations)
-    .where(_org.id == bindparam("org"), _org.available >= bindparam("taken"))
-    .values(available=_org.available - bindparam("taken"), held=_org.held + bindparam("taken"))
-    .returning(_org.available, _org.held)
-)
-_PUT_BACK = (
-    update(organizations)
-    .where(_org.id == bindparam("org"))
-    .values(available=_org.available + bindparam("released"), held=_org.held - bindparam("closed"))
-    .returning(_org.available, _org.held)
-)
-_BALANCE = select(_org.available, _org.held).where(_org.id == bindparam("org"))
-
-# Locks the hold's row on PostgreSQL; SQLite has one writer, and no such words.
-_LOCK_HOLD = select(_hold.amount, _hold.charged).where(_hold.id == bindparam("hold")).with_for_update()
 _HOLD_EXISTS = select(_hold.id).where(_hold.id == bindparam("hold"))
-_BEAT = (
+_EXTEND = (
     update(holds)
     .where(_hold.id == bindparam("hold"))
     .values(
@@ -53,38 +39,69 @@ _BEAT = (
         heartbeat_at=bindparam("now"),
     )
 )
-_CLOSE = (
+_PROGRESS = (
     update(holds)
-    .where(_hold.id == bindparam("hold"))
-    .values(charged=bindparam("charge"), settled_at=bindparam("now"), heartbeat_at=bindparam("now"))
+    .where(_hold.id == bindparam("hold"), _hold.settled_at.is_(None))
+    .values(earned=bindparam("so_far"), units=bindparam("done", type_=_hold.units.type), heartbeat_at=bindparam("now"))
 )
 _NEW_HOLD = insert(holds)
-_NEW_POSTING = insert(postings)
-_NEW_USAGE = insert(usage)
+
+
+def _beat(insert_new: Any) -> Any:
+    """Count one more beat of a server, or its first; no row comes back where it has been ended."""
+    row = insert_new(servers).values(id=bindparam("owner"), beats=1, beat_at=bindparam("now"), ended_at=None)
+    return row.on_conflict_do_update(
+        index_elements=[servers.c.id],
+        set_={"beats": servers.c.beats + 1, "beat_at": row.excluded.beat_at},
+        where=servers.c.ended_at.is_(None),
+    ).returning(servers.c.id)
+
+
+_BEAT = {"sqlite": _beat(sqlite.insert), "postgresql": _beat(postgresql.insert)}
+_ADOPT_HOLDS = (
+    update(holds)
+    .where(_hold.owner == bindparam("former"), _hold.settled_at.is_(None))
+    .values(owner=bindparam("now_by"))
+)
+_ADOPT_REQUESTS = (
+    update(idempotency)
+    .where(idempotency.c.owner == bindparam("former"), idempotency.c.state == "running")
+    .values(owner=bindparam("now_by"))
+)
+_END = update(servers).where(servers.c.id == bindparam("owner")).values(ended_at=bindparam("now"))
+
+
+def _new_owner() -> str:
+    return f"srv_{secrets.token_hex(12)}"
 
 
 class SqlLedger:
-    """`ports.Ledger` on the database."""
+    """`ports.Ledger` on the database, and the heart of this server."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        self.owner = _new_owner()
+        """Id of this server on its holds; another one after it was taken for dead."""
         self._database = database
         self._clock = clock
+        self._former: list[str] = []
+        self._live: dict[str, SqlHold] = {}
+        self._unsettled: dict[str, tuple[SqlHold, int, Usage | None]] = {}
 
     async def hold(self, principal: Principal, amount: int, *, request_id: str, surface: str) -> "SqlHold":
         if amount <= 0:
             raise MisuseError("a hold needs an amount; free work is written down with `record`")
-        hold_id = f"hold_{secrets.token_hex(12)}"
         at = self._clock.now()
-        hold = SqlHold(self._database, self._clock, hold_id, principal, request_id)
+        ref = HoldRef(f"hold_{secrets.token_hex(12)}", principal.org_id, principal.key_id, request_id)
+        hold = SqlHold(self, ref)
 
         async def open_hold(connection: AsyncConnection) -> Balance:
-            balance = await _take(connection, principal.org_id, amount)
+            balance = await take(connection, principal.org_id, amount)
             await connection.execute(
                 _NEW_HOLD,
                 {
-                    "id": hold_id,
-                    "org_id": principal.org_id,
-                    "key_id": principal.key_id,
+                    "id": ref.id,
+                    "org_id": ref.org_id,
+                    "key_id": ref.key_id,
                     "request_id": request_id,
                     "surface": surface,
                     "amount": amount,
@@ -92,148 +109,172 @@ class SqlLedger:
                     "units": {},
                     "opened_at": at,
                     "heartbeat_at": at,
+                    "owner": self.owner,
                 },
             )
-            await connection.execute(_NEW_POSTING, hold.posting(Kind.HOLD, amount, at, step=f"hold:{amount}"))
+            await connection.execute(NEW_POSTING, ref.posting(Kind.HOLD, amount, at, step=f"hold:{amount}"))
             return balance
 
         try:
             hold.balance = await self._database.write(open_hold, durable=False)
         except asyncio.CancelledError:
-            await hold.give_back()
+            await self._give_back(hold)
+            raise
+        except StoreError:
+            self._unsettled[ref.id] = (hold, 0, None)  # it may have been opened though nobody heard of it
             raise
         hold.amount = amount
+        self._live[ref.id] = hold
         return hold
 
     async def record(self, principal: Principal, usage: Usage) -> Balance:
         async def write(connection: AsyncConnection) -> Balance:
-            await _add_usage(connection, principal, usage, amount=0, hold_id=None, at=self._clock.now())
-            return await _balance(connection, principal.org_id)
+            at = self._clock.now()
+            await add_usage(connection, principal.org_id, principal.key_id, usage, amount=0, hold_id=None, at=at)
+            return await balance_of(connection, principal.org_id)
 
         return await self._database.write(write)
 
     async def balance(self, org_id: str) -> Balance:
         async def look(connection: AsyncConnection) -> Balance:
-            return await _balance(connection, org_id)
+            return await balance_of(connection, org_id)
 
         return await self._database.read(look)
+
+    async def beat(self) -> None:
+        """Say that this server lives, write what was delivered under its open holds, settle what could not be before.
+
+        One transaction where nothing was left unsettled. Raises StoreError; the next beat does what this one did not.
+        """
+        for hold, charge, usage in tuple(self._unsettled.values()):
+            await self._settle_late(hold, charge, usage)
+        progress = {hold.ref.id: hold.delivered for hold in self._live.values() if hold.delivered is not None}
+
+        async def step(connection: AsyncConnection) -> bool:
+            now = self._clock.now()
+            if await connection.scalar(_BEAT[self._database.dialect], {"owner": self.owner, "now": now}) is None:
+                return False
+            for former in self._former:
+                for adopt in (_ADOPT_HOLDS, _ADOPT_REQUESTS):
+                    await connection.execute(adopt, {"former": former, "now_by": self.owner})
+            if progress:
+                # In the order of their ids, as whoever locks several holds must.
+                rows = [
+                    {"hold": hold_id, "so_far": earned, "done": dict(units), "now": now}
+                    for hold_id, (earned, units) in sorted(progress.items())
+                ]
+                await connection.execute(_PROGRESS, rows)
+            return True
+
+        while not await self._database.write(step, durable=False):
+            _log.warning("server_was_taken_for_dead", server=self.owner, open_holds=len(self._live))
+            self._former.append(self.owner)
+            self.owner = _new_owner()
+        self._former.clear()
+        for hold_id, written in progress.items():
+            beaten = self._live.get(hold_id)
+            if beaten is not None and beaten.delivered is written:
+                beaten.delivered = None
+
+    async def end(self) -> None:
+        """Settle what is left, and say goodbye: others may take over at once. Raises StoreError."""
+        await self.beat()
+
+        async def leave(connection: AsyncConnection) -> None:
+            await connection.execute(_END, {"owner": self.owner, "now": self._clock.now()})
+
+        await self._database.write(leave, durable=False)
+
+    async def extend(self, hold: "SqlHold", total: int, earned: int, units: Mapping[str, int]) -> None:
+        """`Hold.extend`."""
+        ref = hold.ref
+        at = self._clock.now()
+
+        async def step(connection: AsyncConnection) -> tuple[int, Balance]:
+            row = (await connection.execute(LOCK_HOLD, {"hold": ref.id})).one()
+            if row.swept_at is not None:
+                raise StoreError("this server was taken for dead, and its work for abandoned", retry_after_s=1)
+            if row.charged is not None:
+                raise MisuseError("a settled hold cannot be extended")
+            amount = max(row.amount, total)
+            await connection.execute(
+                _EXTEND, {"hold": ref.id, "total": amount, "so_far": earned, "done": dict(units), "now": at}
+            )
+            more = amount - row.amount
+            if not more:
+                return amount, await balance_of(connection, ref.org_id)
+            balance = await take(connection, ref.org_id, more)
+            # Totals only grow, so hold and total name the step: tried again after a lost answer, it is found done.
+            await connection.execute(NEW_POSTING, ref.posting(Kind.HOLD, more, at, step=f"hold:{amount}"))
+            return amount, balance
+
+        hold.amount, hold.balance = await self._database.write(step, durable=False)
+
+    async def settle(self, hold: "SqlHold", charge: int, usage: Usage | None) -> Balance:
+        """`Hold.settle`; what the store cannot do now is done with one of the next beats."""
+        ref = hold.ref
+        at = self._clock.now()
+
+        async def step(connection: AsyncConnection) -> Balance:
+            row = (await connection.execute(LOCK_HOLD, {"hold": ref.id})).one()
+            if row.charged == charge:
+                return await balance_of(connection, ref.org_id)
+            if row.swept_at is not None:
+                _log.warning(
+                    "hold_was_swept", hold_id=ref.id, request_id=ref.request_id, charged=row.charged, due=charge
+                )
+                return await balance_of(connection, ref.org_id)
+            if row.charged is not None:
+                raise MisuseError(f"hold {ref.id} was settled at {row.charged} and cannot be settled at {charge}")
+            if not 0 <= charge <= row.amount:
+                raise MisuseError(f"hold {ref.id} of {row.amount} micro-credits cannot be charged {charge}")
+            return await settle(connection, ref, row.amount, charge, usage, at, swept=False)
+
+        self._live.pop(ref.id, None)
+        try:
+            hold.balance = await self._database.write(step)
+        except StoreError:
+            self._unsettled[ref.id] = (hold, charge, usage)
+            raise
+        self._unsettled.pop(ref.id, None)
+        return hold.balance
+
+    async def _settle_late(self, hold: "SqlHold", charge: int, usage: Usage | None) -> None:
+        """Settle a hold that may never have been opened."""
+
+        async def exists(connection: AsyncConnection) -> bool:
+            return await connection.scalar(_HOLD_EXISTS, {"hold": hold.ref.id}) is not None
+
+        if await self._database.read(exists):
+            await self.settle(hold, charge, usage)
+        else:
+            self._unsettled.pop(hold.ref.id, None)
+
+    async def _give_back(self, hold: "SqlHold") -> None:
+        """Release everything, if the hold was opened at all; what the store cannot do now, a later beat does."""
+        try:
+            await self._settle_late(hold, 0, None)
+        except StoreError as error:
+            self._unsettled[hold.ref.id] = (hold, 0, None)
+            _log.warning("hold_left_open", hold_id=hold.ref.id, request_id=hold.ref.request_id, error=error.message)
 
 
 class SqlHold:
     """`ports.Hold` on the database. One piece of work owns it; its steps follow one another."""
 
-    def __init__(self, database: Database, clock: Clock, hold_id: str, principal: Principal, request_id: str) -> None:
-        self.id = hold_id
+    def __init__(self, ledger: SqlLedger, ref: HoldRef) -> None:
+        self.ref = ref
         self.amount = 0
         self.balance = Balance(available=0, held=0)
-        self._database = database
-        self._clock = clock
-        self._principal = principal
-        self._request_id = request_id
+        self.delivered: tuple[int, Mapping[str, int]] | None = None
+        """(micro-credits, units) that the next beat is to write; None where nothing is new."""
+        self._ledger = ledger
+
+    def progress(self, earned: int, units: Mapping[str, int]) -> None:
+        self.delivered = (earned, units)
 
     async def extend(self, total: int, *, earned: int = 0, units: Mapping[str, int] | None = None) -> None:
-        org_id = self._principal.org_id
-        at = self._clock.now()
-
-        async def step(connection: AsyncConnection) -> tuple[int, Balance]:
-            row = (await connection.execute(_LOCK_HOLD, {"hold": self.id})).one()
-            if row.charged is not None:
-                raise MisuseError("a settled hold cannot be extended")
-            amount = max(row.amount, total)
-            await connection.execute(
-                _BEAT, {"hold": self.id, "total": amount, "so_far": earned, "done": dict(units or {}), "now": at}
-            )
-            more = amount - row.amount
-            if not more:
-                return amount, await _balance(connection, org_id)
-            balance = await _take(connection, org_id, more)
-            # Totals only grow, so hold and total name the step: tried again after a lost answer, it is found done.
-            await connection.execute(_NEW_POSTING, self.posting(Kind.HOLD, more, at, step=f"hold:{amount}"))
-            return amount, balance
-
-        self.amount, self.balance = await self._database.write(step, durable=False)
+        await self._ledger.extend(self, total, earned, units or {})
 
     async def settle(self, charge: int, usage: Usage | None) -> Balance:
-        org_id = self._principal.org_id
-        at = self._clock.now()
-
-        async def step(connection: AsyncConnection) -> Balance:
-            row = (await connection.execute(_LOCK_HOLD, {"hold": self.id})).one()
-            if row.charged == charge:
-                return await _balance(connection, org_id)
-            if row.charged is not None:
-                raise MisuseError(f"hold {self.id} was settled at {row.charged} and cannot be settled at {charge}")
-            if not 0 <= charge <= row.amount:
-                raise MisuseError(f"hold {self.id} of {row.amount} micro-credits cannot be charged {charge}")
-            released = row.amount - charge
-            await connection.execute(_CLOSE, {"hold": self.id, "charge": charge, "now": at})
-            parts = {Kind.CHARGE: charge, Kind.RELEASE: released}
-            await connection.execute(
-                _NEW_POSTING, [self.posting(kind, amount, at, step=kind) for kind, amount in parts.items() if amount]
-            )
-            if usage is not None:
-                await _add_usage(connection, self._principal, usage, amount=charge, hold_id=self.id, at=at)
-            left = (
-                await connection.execute(_PUT_BACK, {"org": org_id, "released": released, "closed": row.amount})
-            ).one()
-            return Balance(available=left.available, held=left.held)
-
-        self.balance = await self._database.write(step)
-        return self.balance
-
-    async def give_back(self) -> None:
-        """Release everything, if the hold was opened at all; what the store cannot do now is left to the sweeper."""
-
-        async def exists(connection: AsyncConnection) -> bool:
-            return await connection.scalar(_HOLD_EXISTS, {"hold": self.id}) is not None
-
-        try:
-            if await self._database.read(exists):
-                await self.settle(0, None)
-        except StoreError as error:
-            _log.warning("hold_left_open", hold_id=self.id, request_id=self._request_id, error=error.message)
-
-    def posting(self, kind: Kind, amount: int, at: datetime, *, step: str) -> dict[str, object]:
-        """A row of the ledger; its idempotency key is the hold and the `step` of its life."""
-        return {
-            "org_id": self._principal.org_id,
-            "hold_id": self.id,
-            "request_id": self._request_id,
-            "kind": kind,
-            "amount": amount,
-            "key": f"{self.id}:{step}",
-            "at": at,
-        }
-
-
-async def _take(connection: AsyncConnection, org_id: str, amount: int) -> Balance:
-    """Move `amount` from available to held. Raises RefusedError where that would leave less than nothing."""
-    row = (await connection.execute(_TAKE, {"org": org_id, "taken": amount})).one_or_none()
-    if row is None:
-        raise RefusedError("the organization has not enough credits for this request", code=Code.INSUFFICIENT_CREDITS)
-    return Balance(available=row.available, held=row.held)
-
-
-async def _balance(connection: AsyncConnection, org_id: str) -> Balance:
-    row = (await connection.execute(_BALANCE, {"org": org_id})).one_or_none()
-    if row is None:
-        raise MisuseError(f"there is no organization {org_id}")
-    return Balance(available=row.available, held=row.held)
-
-
-async def _add_usage(
-    connection: AsyncConnection, principal: Principal, done: Usage, *, amount: int, hold_id: str | None, at: datetime
-) -> None:
-    await connection.execute(
-        _NEW_USAGE,
-        {
-            "org_id": principal.org_id,
-            "key_id": principal.key_id,
-            "hold_id": hold_id,
-            "request_id": done.request_id,
-            "surface": done.surface,
-            "units": dict(done.units),
-            "amount": amount,
-            "at": at,
-        },
-    )
+        return await self._ledger.settle(self, charge, usage)

@@ -1,4 +1,4 @@
-"""The tables of keys and credits.
+"""The tables of keys, credits and requests that are billed once.
 
 Money is whole micro-credits in 64-bit integers; nothing here is ever a float. `postings` is the ledger: rows are added,
 never changed (triggers in the migrations refuse it), and every balance can be computed from them:
@@ -23,13 +23,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     TypeDecorator,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration. A database at it is used as it is; Alembic, 0.3 s to import, stays out of the start."""
 
 BALANCE_LIMIT = 2**62
@@ -119,13 +120,17 @@ holds = Table(
     Column("opened_at", UtcDateTime, nullable=False),
     Column("heartbeat_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
+    Column("owner", String(32)),
+    Column("swept_at", UtcDateTime),
     CheckConstraint("amount > 0", name="amount_positive"),
     CheckConstraint("charged BETWEEN 0 AND amount", name="charged_within_amount"),
 )
 """Credits set aside for work under way.
 
 `settled_at` is null while the hold is open. `earned` and `units` are what had been delivered at `heartbeat_at`: what an
-interrupted piece of work is settled to.
+interrupted piece of work is settled to. `owner` is the server that does the work (no foreign key: a server that is
+taken for dead and comes back goes on under a new id); null for holds older than servers' ids. `swept_at` is when it was
+settled in its owner's place.
 """
 
 Index(
@@ -158,12 +163,57 @@ usage = Table(
     Column("org_id", String(32), ForeignKey("organizations.id"), nullable=False),
     Column("key_id", String(32), ForeignKey("api_keys.id"), nullable=False),
     Column("hold_id", String(32), ForeignKey("holds.id"), unique=True),
+    Column("uid", String(32)),
     Column("request_id", String(128), nullable=False, index=True),
     Column("surface", String(32), nullable=False),
     Column("units", JSON, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    Index(None, "org_id", "id"),
+    Index("ix_usage_uid", "uid", unique=True),
+    Index("ix_usage_org_id_at", "org_id", "at", "id"),
     CheckConstraint("amount >= 0", name="amount_not_negative"),
 )
-"""What was delivered, and the micro-credits it cost. One row at most for a hold; none for free work's."""
+"""What was delivered, and the micro-credits it cost. One row at most for a hold; free work has a row and no hold.
+
+`uid` is what customers see: `id` counts the work of everybody.
+"""
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("beats", BigInteger, nullable=False),
+    Column("beat_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+"""Processes that do work. One is alive while `beats` grows, whatever its clock says, and until `ended_at` is set."""
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("org_id", String(32), ForeignKey("organizations.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", String(128), nullable=False),
+    Column("owner", String(32), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("status", Integer),
+    Column("headers", JSON),
+    Column("body", LargeBinary),
+    CheckConstraint("state IN ('running', 'interrupted', 'done')", name="state_known"),
+)
+"""Requests that carried an Idempotency-Key, for 24 hours.
+
+`key` and `fingerprint` are SHA-256 in hexadecimal, of the header and of the request. `request_id` is the first
+attempt's, and what every attempt is billed under; `attempt` is the one that is running, on the server `owner`.
+`status`, `headers` and `body` are the first answer, where it is one that is kept.
+"""
+
+Index(
+    "ix_idempotency_running",
+    idempotency.c.owner,
+    sqlite_where=idempotency.c.state == "running",
+    postgresql_where=idempotency.c.state == "running",
+)

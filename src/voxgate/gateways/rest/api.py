@@ -15,14 +15,18 @@ from starlette.types import ASGIApp
 
 from voxgate import __version__
 from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
-from voxgate.gateways.rest import chat, info, speech, transcriptions
+from voxgate.gateways.rest import chat, info, speech, transcriptions, usage
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.gateways.rest.context import Rest
 from voxgate.gateways.rest.edge import CLIENT_GONE, GUARDED, Edge, RequestIds, hidden
+from voxgate.gateways.rest.idempotency import Idempotent
 from voxgate.protocols.rest.errors import from_validation
 
 EXPOSED_HEADERS = ("X-Request-Id", "X-Credits-Used", "X-Credits-Remaining", "Retry-After")
 """What scripts in a browser may read of an answer."""
+
+CHARGING = ("/v1/audio/transcriptions", "/v1/audio/speech", "/v1/chat/completions")
+"""POSTs that charge: an `Idempotency-Key` makes them happen once."""
 
 _HTTP_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE, 408: Code.REQUEST_TIMEOUT}
 
@@ -38,8 +42,8 @@ def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
         swagger_ui_parameters={"persistAuthorization": True},
     )
     bearer = HTTPBearer(auto_error=False, description="An API key of this installation: `voxgate keys create`")
-    for routes in (transcriptions.router(rest), speech.router(rest), chat.router(rest), info.router(rest)):
-        app.include_router(routes, dependencies=[Depends(bearer)])
+    for room in (transcriptions, speech, chat, info, usage):
+        app.include_router(room.router(rest), dependencies=[Depends(bearer)])
     app.include_router(info.operations(rest))
     app.add_exception_handler(VoxgateError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -47,7 +51,8 @@ def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
     app.add_exception_handler(ClientGoneError, _gone)
     app.add_exception_handler(Exception, _unexpected)
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
-    edge: ASGIApp = Edge(app, keys=rest.keys, limits=rest.limits, metrics=rest.metrics)
+    once = Idempotent(app, idempotency=rest.idempotency, paths=CHARGING)
+    edge: ASGIApp = Edge(once, keys=rest.keys, limits=rest.limits, metrics=rest.metrics)
     crossing: ASGIApp = CORSMiddleware(
         edge,
         allow_origins=allowed_origins,

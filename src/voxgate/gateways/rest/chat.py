@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from voxgate.errors import Code, PeerError, UpstreamError
 from voxgate.gateways.rest.answers import Json, sse, streamed, to_json, unless_gone
-from voxgate.gateways.rest.context import Rest, principal_of, request_id_of
+from voxgate.gateways.rest.context import Rest, meter_of
 from voxgate.ports import ChatAnswer
 from voxgate.protocols.rest.schemas import ChatRequest
 from voxgate.services.metering import Meter
@@ -29,13 +29,8 @@ def router(rest: Rest) -> APIRouter:
             body["model"] = mind.model
         prompt = _bytes(body)  # a token is at least a byte, and tools are read like messages
         most = wanted.max_completion_tokens or wanted.max_tokens or rest.limits.chat_default_tokens
-        meter = Meter(
-            rest.ledger,
-            principal_of(request),
-            rest.prices.chat(),
-            request_id=request_id_of(request),
-            first=prompt + most * (wanted.n or 1),
-        )
+        first = prompt + most * (wanted.n or 1)
+        meter = meter_of(rest, request, rest.prices.chat(), first=first, whole=not wanted.stream)
         try:
             if wanted.stream:
                 return await streamed(

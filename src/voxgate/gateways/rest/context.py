@@ -9,8 +9,11 @@ from voxgate.domain import Principal
 from voxgate.gateways.limits import LimitSettings
 from voxgate.observe import Prometheus
 from voxgate.ports import AudioDecoder, Keys, Ledger, Vad
-from voxgate.services.billing import PriceSettings
+from voxgate.services.billing import PriceSettings, Tariff
+from voxgate.services.idempotency import Attempt, Idempotency
+from voxgate.services.metering import Meter
 from voxgate.services.switchboard import Switchboard
+from voxgate.services.usage import UsageReports
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Rest:
 
     keys: Keys
     ledger: Ledger
+    usage: UsageReports
+    idempotency: Idempotency
     prices: PriceSettings
     limits: LimitSettings
     metrics: Prometheus
@@ -44,6 +49,24 @@ class Rest:
     store_answers: Callable[[], Awaitable[None]]
     """Returns once the database answers. Raises StoreError."""
     readiness: Callable[[], Readiness]
+
+
+def meter_of(rest: Rest, request: Request, tariff: Tariff, *, first: int = 0, whole: bool = False) -> Meter:
+    """The meter of this request, which knows what earlier attempts under the same `Idempotency-Key` have paid.
+
+    `first`, `whole`: as `Meter` says.
+    """
+    attempt: Attempt | None = getattr(request.state, "attempt", None)
+    meter = Meter(
+        rest.ledger,
+        principal_of(request),
+        attempt.tariff(tariff) if attempt else tariff,
+        request_id=attempt.request_id if attempt else request_id_of(request),
+        first=first,
+        whole=whole,
+    )
+    request.state.meter = meter
+    return meter
 
 
 def principal_of(request: Request) -> Principal:

@@ -12,7 +12,7 @@ from voxgate.audio.codecs.formats import ENCODED_RATE, content_type, parse_forma
 from voxgate.conversation.speech import speak
 from voxgate.domain import Utterance
 from voxgate.gateways.rest.answers import Json, sse, streamed
-from voxgate.gateways.rest.context import Rest, principal_of, request_id_of
+from voxgate.gateways.rest.context import Rest, meter_of
 from voxgate.protocols.rest.schemas import SpeechRequest, check_length
 from voxgate.services.metering import Meter
 from voxgate.services.switchboard import Mouth
@@ -27,8 +27,7 @@ def router(rest: Rest) -> APIRouter:
         """Text to speech, streamed as it is made."""
         check_length("input", wanted.input, rest.limits.speech_input_characters)
         mouth = rest.switchboard().mouth(wanted.model, wanted.voice, wanted.language, wanted.input)
-        tariff = rest.prices.speech(ENCODED_RATE)
-        meter = Meter(rest.ledger, principal_of(request), tariff, request_id=request_id_of(request))
+        meter = meter_of(rest, request, rest.prices.speech(ENCODED_RATE))
         source = _audio(
             mouth, wanted, meter, on_first=lambda s: rest.metrics.observe("first_audio", s, engine=mouth.name)
         )
