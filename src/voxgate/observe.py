@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -27,6 +28,7 @@ class LogSettings(Settings):
     format: Literal["auto", "console", "json"] = "auto"
     """`auto`: coloured lines on a terminal, JSON anywhere else."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important line that is written."""
 
 
 class ObserveSettings(Settings):
@@ -68,6 +70,17 @@ def configure_logging(settings: LogSettings) -> None:
     root.setLevel(settings.level.upper())
     for chatty in ("httpx", "httpcore", "uvicorn", "alembic", "aiosqlite", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric, for people."""
+
+    name: str
+    """As it is scraped; of a histogram, without `_bucket`, `_sum` and `_count`."""
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
 
 
 class Prometheus:
@@ -138,6 +151,16 @@ class Prometheus:
             before = time.perf_counter()
             await asyncio.sleep(interval_s)
             self._lag.observe(max(0.0, time.perf_counter() - before - interval_s))
+
+    def families(self) -> tuple[Family, ...]:
+        """Every metric there is, whether it was measured yet or not."""
+        measured = (self._stages, self._events, self._levels, self._requests, self._active, self._lag)
+        found = []
+        for metric in measured:
+            (family,) = metric.collect()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            found.append(Family(name, family.type, tuple(metric._labelnames), family.documentation))
+        return tuple(found)
 
     def text(self) -> bytes:
         """Everything measured, in Prometheus' text format."""

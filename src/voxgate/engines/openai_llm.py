@@ -38,6 +38,7 @@ class OpenAISettings(Settings):
     base_url: str = "https://api.openai.com/v1"
     """Where `/chat/completions` lies."""
     api_key: SecretStr | None = None
+    """The upstream's key; none is sent where there is none."""
     model: str = ""
     """The upstream's model for every request that `models` does not name; empty: what the client asked for."""
     models: Mapping[str, str] = Field(default_factory=dict)
@@ -47,6 +48,7 @@ class OpenAISettings(Settings):
     ask_for_usage: bool = True
     """Off for an upstream that refuses `stream_options`; streamed tokens are then not counted."""
     connect_timeout_s: float = Field(default=5.0, gt=0)
+    """Longest wait for a connection to the upstream."""
     first_byte_timeout_s: float = Field(default=30.0, gt=0)
     """From the request to the first byte of a streamed answer: a queue and a long prompt lie in it."""
     idle_timeout_s: float = Field(default=30.0, gt=0)

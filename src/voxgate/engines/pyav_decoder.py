@@ -24,7 +24,7 @@ from voxgate.ports import EngineContext, EnginePlugin
 class Settings(BaseModel):
     """`[engines.pyav]`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     max_file_s: float = Field(default=4 * 3600.0, gt=0)
     """Longest audio one file may hold, in seconds."""

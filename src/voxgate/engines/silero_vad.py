@@ -34,7 +34,7 @@ closes at once turns 361 speech windows into silence, after 4 windows 34, after 
 class Settings(BaseModel):
     """`[engines.silero]`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     gate_dbfs: float = Field(default=-60.0, ge=-120.0, le=0.0)
     """Windows quieter than this (rms) count as silence without running the model."""

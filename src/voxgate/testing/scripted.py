@@ -93,6 +93,7 @@ class ScriptedSttSettings(Failures):
     languages: Mapping[str, str] = Field(default_factory=lambda: {"en": "good"})
     """BCP-47 tag -> `good`, `fair`, `weak`."""
     max_seconds: float = Field(default=30.0, gt=0)
+    """Longest utterance it takes."""
     decode_ms: float = Field(default=0.0, ge=0)
     """What one utterance costs."""
     decode_ms_per_second: float = Field(default=0.0, ge=0)
@@ -151,6 +152,7 @@ class ScriptedTtsSettings(Failures):
     rate: int = Field(default=24_000, ge=8_000, le=48_000)
     """Samples per second."""
     languages: tuple[str, ...] = ("en",)
+    """BCP-47 tags that its voices speak."""
     voices: tuple[str, ...] = ("tone", "high-tone")
     """Names; each sounds an octave above the one before."""
 
@@ -204,7 +206,9 @@ class ScriptedLlmSettings(Failures):
     text: str = "This is the scripted answer. It is always the same."
     """What every request is answered; a word and the space before it are a token."""
     model: str = "scripted"
+    """The name that answers carry."""
     first_token_ms: float = Field(default=0.0, ge=0)
+    """What comes before the first token."""
     token_ms: float = Field(default=0.0, ge=0)
     """What every further token costs."""
 

@@ -1,0 +1,90 @@
+"""The documentation keeps up with the code."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from tests.conftest import ROOT
+from tests.tree import committed
+from voxgate.engines.registry import discover
+from voxgate.errors import Code
+from voxgate.planning import VoxgateSettings
+
+SOURCES = [file for file in committed() if file.is_relative_to(ROOT / "src") and file.suffix == ".py"]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+REFERENCE = runpy.run_path(str(ROOT / "scripts" / "make-reference"))
+PAGES: dict[str, Any] = REFERENCE["PAGES"]
+
+
+def text_of(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_made_from_the_code_are_as_the_code_is(path: str) -> None:
+    assert text_of(path) == PAGES[path](), "run scripts/make-reference"
+
+
+def schemas() -> dict[str, type[BaseModel]]:
+    found: dict[str, type[BaseModel]] = {"": VoxgateSettings}
+    for name, entry in discover().items():
+        if entry.value.startswith("voxgate."):
+            found[f"engines.{name}."] = entry.load().settings
+    return found
+
+
+@pytest.mark.parametrize(("at", "schema"), schemas().items(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_setting_says_what_it_means(at: str, schema: type[BaseModel]) -> None:
+    assert [at + key for key, info in REFERENCE["keys_of"](schema) if not info.description] == []
+
+
+def test_every_variable_of_the_environment_is_documented() -> None:
+    pattern = re.compile(r'"((?:VOXGATE|OPENAI|XDG)_[A-Z_]*[A-Z])"')
+    used = {name for source in SOURCES for name in pattern.findall(source.read_text())}
+    assert "VOXGATE_MODELS_DIR" in used
+    assert used == set(REFERENCE["VARIABLES"])
+
+
+def test_every_command_says_what_it_does() -> None:
+    shown = dict(REFERENCE["commands"]())
+    assert {"voxgate serve", "voxgate keys create", "voxgate credits add", "voxgate models pull"} <= set(shown)
+    for words, page in shown.items():
+        assert re.match(r"Usage: .*\n\n  \w", page), f"{words} has no description"
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_error_code_is_documented(code: Code) -> None:
+    assert f"`{code.value}`" in text_of("docs/protocols/rest.md")
+
+
+@pytest.mark.parametrize(("verb", "names"), [("observe", "STAGES"), ("count", "EVENTS"), ("gauge", "LEVELS")])
+def test_every_stage_event_and_level_is_documented(verb: str, names: str) -> None:
+    pattern = re.compile(rf'metrics\.{verb}\(\s*"(\w+)"')
+    used = {name for source in SOURCES for name in pattern.findall(source.read_text())}
+    assert used <= set(REFERENCE[names])
+    everything = "".join(source.read_text() for source in SOURCES)
+    assert [name for name in REFERENCE[names] if f'"{name}"' not in everything] == [], "documented and gone"
+
+
+def test_every_route_is_documented() -> None:
+    pattern = re.compile(r'@routes\.(?:get|post|patch|delete)\(\s*"([^"]+)"')
+    gateways = [source.read_text() for source in SOURCES if "gateways/rest" in source.as_posix()]
+    routes = {path for source in gateways for path in pattern.findall(source)}
+    assert "/v1/models" in routes
+    page = text_of("docs/protocols/rest.md")
+    assert [path for path in routes if path.partition("{")[0].rstrip("/") not in page] == []
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_pages_that_the_code_names_exist() -> None:
+    named = {name for source in SOURCES for name in re.findall(r"docs/[\w/-]+\.md", source.read_text())}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
