@@ -1,0 +1,72 @@
+"""Text as people write it -> text as it is said. Pure: no state, no clock, time in proportion to the text.
+
+    normalize("Dr. Lee paid $3.50 on 11/21/2026", "basic", "en")
+    -> "Doctor Lee paid three dollars and fifty cents on November twenty-first, twenty twenty-six"
+
+Levels: `no` nothing at all; `basic` numbers, money, units, dates, times and titles in words; `advanced` also markup,
+emoji, addresses, telephone numbers, abbreviations, acronyms, sums and foreign scripts. docs/text.md lists the rules.
+"""
+
+import functools
+import re
+import unicodedata
+from typing import Literal
+
+from voxgate.text.normalize_markup import plain
+from voxgate.text.normalize_other import numbers_said
+from voxgate.text.normalize_rules import Rulebook
+from voxgate.text.scripts import latin
+
+Level = Literal["no", "basic", "advanced"]
+
+_SAYABLE = re.compile(r"[^\W_]")
+_LETTER = re.compile(r"[^\W\d_]")
+_LATIN = frozenset(("en", "vi", "id", "ms", "fil", "so", "om", "es", "fr", "de", "it", "pt"))
+_DAY_FIRST = frozenset(("en-SG",))
+_PASSES = 4
+"""Most walks over a text. One is the rule; the others settle what a rule uncovered (markup inside markup)."""
+
+
+def normalize(text: str, level: Level, language: str) -> str:
+    """`text` as a voice should read it, in NFC; the same again when it is normalized again. Never raises.
+
+    `language`: a BCP-47 tag. English and Vietnamese have rules of their own; other languages get their numbers as far
+    as num2words knows them, and `advanced` takes markup and emoji out. A text that has letters keeps some.
+    """
+    if level == "no":
+        return text
+    text = unicodedata.normalize("NFC", text)
+    for _ in range(_PASSES):
+        said = _once(text, level, language)
+        if said == text:
+            break
+        text = said
+    return text
+
+
+def _once(text: str, level: Level, language: str) -> str:
+    base = language.split("-", 1)[0]
+    advanced = level == "advanced"
+    if advanced:
+        bare = plain(text)
+        if base in _LATIN:
+            bare = latin(bare)
+        if _SAYABLE.search(bare) or not _LETTER.search(text):
+            text = bare
+    book = _rulebook(language, advanced)
+    return book.apply(text) if book else numbers_said(text, base)
+
+
+@functools.cache
+def _rulebook(language: str, advanced: bool) -> Rulebook | None:
+    """Compiled when a language is first spoken: 20 ms."""
+    base = language.split("-", 1)[0]
+    if base == "en":
+        from voxgate.text import normalize_english
+
+        return normalize_english.rulebook(advanced=advanced, day_first=language in _DAY_FIRST)
+    if base == "vi":
+        from voxgate.text import normalize_vietnamese
+
+        return normalize_vietnamese.rulebook(advanced=advanced)
+    return None
