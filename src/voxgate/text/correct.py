@@ -78,6 +78,7 @@ def _passes(language: str, continues: bool) -> tuple[_Pass, ...]:
             before_marks,
             marks,
             partial(english.fillers, final_uh=not singlish),
+            english.cut_offs,
             english.repetitions,
             english.spellings,
             numbers,

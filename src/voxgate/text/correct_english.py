@@ -102,22 +102,23 @@ _CUT_OFF = re.compile(r"(?<![\w'’-])([A-Za-z][a-z]?)- (?=([A-Za-z]+))")
 
 
 def repetitions(text: str) -> Iterator[Edit]:
-    """`the the`, `I, I`, `in the in the`, `th- the`: said once. Names (`The The`) and grades (`an A a day`) stay."""
-    edits = []
+    """`the the`, `I, I`, `in the in the`: said once. Names (`The The`) and grades (`an A a day`) stay."""
     for match in _REPEATED.finditer(text):
         first, rest = match[1], match[2]
         says_i = first[0] == "I" and (len(first) == 1 or first[1] == "'")
-        if (rest != rest.lower() and not says_i) or (first == "A" and not _begins(text, match.start())):
-            continue
-        edits.append(Edit(*match.span(2), "", "repetition"))
-    for match in _CUT_OFF.finditer(text) if "- " in text else ():
+        if (rest == rest.lower() or says_i) and (first != "A" or _begins(text, match.start())):
+            yield Edit(*match.span(2), "", "repetition")
+
+
+def cut_offs(text: str) -> Iterator[Edit]:
+    """`th- the`, `I- I`: a word that was broken off and begun again."""
+    if "- " not in text:
+        return
+    for match in _CUT_OFF.finditer(text):
         piece, word = match.groups()
-        whole = word.lower().startswith(piece.lower()) and (
-            piece.islower() or piece == "I" or _begins(text, match.start())
-        )
-        if whole and not any(e.start < match.end() and e.end > match.start() for e in edits):
-            edits.append(Edit(*match.span(), "", "repetition"))
-    yield from sorted(edits)
+        small = piece.islower() or piece == "I" or _begins(text, match.start())
+        if small and word.lower().startswith(piece.lower()):
+            yield Edit(*match.span(), "", "repetition")
 
 
 def _begins(text: str, at: int) -> bool:
@@ -141,7 +142,7 @@ _SPELLINGS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 )
 """Letters that must be there (looked for first: it is fast), what is wrong, what is right."""
 _LETTERS = re.compile(r"(?<![\w'’.-])[A-Z](?:( |-)[A-Z])(?:\1[A-Z])+(?![\w'’-]|\.\w)")
-_PAIRS = re.compile(r"(?<![\w'’.-])(?:T V|U K|U S|P C|C D|D J|Q R|H R|I D|A I)(?! [A-Z]\b)(?![\w'’-])")
+_PAIRS = re.compile(r"(?<![\w'’.-])(?:T V|U K|U S|P C|C D|D J|Q R|H R|I D)(?! [A-Z]\b)(?![\w'’-])")
 _TAIL_IS_WORD = re.compile(
     r" (?:am|think|want|need|have|had|was|will|can|know|guess|would|could|like|don|did|do|see)\b"
 )
@@ -186,7 +187,7 @@ _BRANDS = frozenset(name for name in _PROPER.values() if name[0].islower() or no
 _LETTERS_ONLY = re.compile(r"[a-z]+")
 _WORD = re.compile(r"(?<![\w'’-])[A-Za-z]+(?![\w-])")
 _PRONOUN = re.compile(r"(?<![\w'’.(\-])i(?=$|[ ,?!;:]|\.(?!\w|\s\w\.)|['’](?:m|ve|ll|d|s)\b)")
-_SENTENCE = re.compile(r"(?:^|(?P<stop>[.?!])[\"”’)]* )[\"“‘(]?(?P<word>[^\W\d_]++)")
+_SENTENCE = re.compile(r"(?:^|(?P<stop>[.?!])[\"”’)]* )[\"“‘]?(?P<word>[^\W\d_]++)")
 _ABBREVIATED = re.compile(
     r"(?:\.\.|…|\b(?:[A-Za-z]|mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|approx|no|jr|sr|inc|ltd|co|corp|dept|est|fig|"
     r"gen|sgt|capt|lt|col|rev|hon|gov|sen|rep|ave|blvd|rd|[ap]\.m|jan|feb|mar|apr|aug|sept?|oct|nov|dec))\Z",

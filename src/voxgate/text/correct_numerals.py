@@ -36,6 +36,8 @@ def cardinal(words: Sequence[str]) -> int | None:
     >>> cardinal(["two", "hundred", "and", "five"])
     205
     """
+    if not words:
+        return None
     total, rest, limit = 0, list(words), 10**15
     while rest:
         part, used = _below_thousand(rest)

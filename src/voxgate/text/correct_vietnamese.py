@@ -95,7 +95,7 @@ def numbers(text: str) -> Iterator[Edit]:
                 yield Edit(start, end, figures, "number")
             continue
         percent = _PERCENT.match(text, end)
-        if percent is None and words[-1] == "trăm" and text[:start].endswith("phần "):
+        if percent is None and words[-1] == "trăm" and text.startswith("phần ", max(0, start - 5)):
             continue
         years = words[-1] == "năm" and len(words) > 2 and words[-2] in ("mươi", "mười", "trăm", *_THOUSAND)
         if years:
@@ -106,7 +106,8 @@ def numbers(text: str) -> Iterator[Edit]:
             start += len("năm ")  # the year, not the figure five
             value = cardinal(words[1:])
         if (
-            value is None
+            not text[max(0, start - 2) : start].strip(" .?!")  # a sentence begins with words
+            or value is None
             or value < 11
             or _JOINED_AFTER.match(text, end)
             or _JOINED_BEFORE.search(text[max(0, start - 8) : start])
