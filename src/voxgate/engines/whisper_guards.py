@@ -25,7 +25,6 @@ _ALIKE = 0.8
 _SHORTEST_HALF = 4
 _PERIODS = 3
 _NOISE_ABOVE, _NOISE_BELOW = 0.25, -1.0
-_ECHO_ABOVE = 0.6
 _MOST_HINTS, _MOST_HINT_TOKENS = 15, 150
 _LONGEST_HINT = 60
 
@@ -65,28 +64,28 @@ def looping(tokens: Sequence[int], text: str, seconds: float, code: str) -> bool
 def doubled(tokens: Sequence[int]) -> bool:
     """Whether the second half repeats the first: four fifths of the tokens, in order."""
     half = len(tokens) // 2
-    return half >= _SHORTEST_HALF and _alike(tokens[:half], tokens[half:])
+    return half >= _SHORTEST_HALF and _likeness(tokens[:half], tokens[half:]) >= _ALIKE
 
 
 def said_once(tokens: Sequence[int]) -> list[int]:
     """The tokens with a repetition said once; all of them where there is none.
 
-    Looked for is the earliest place from which one pattern fills the rest, at least three times; else a beginning that
-    is said twice in a row, four fifths of its tokens alike.
+    Looked for is the earliest place from which one pattern fills the rest, at least three times; else the beginning
+    that is said twice in a row most alike, four fifths of its tokens at least.
     """
     count = len(tokens)
     for start in range(count):
         for period in range(1, (count - start) // _PERIODS + 1):
             if tokens[start : count - period] == tokens[start + period :]:
                 return list(tokens[: start + period])
-    for period in range(_SHORTEST_HALF, count // 2 + 1):
-        if _alike(tokens[:period], tokens[period : 2 * period]):
-            return list(tokens[:period])
-    return list(tokens)
+    halves = range(_SHORTEST_HALF, count // 2 + 1)
+    likeness = {period: _likeness(tokens[:period], tokens[period : 2 * period]) for period in halves}
+    best = max(likeness, key=likeness.__getitem__, default=0)
+    return list(tokens[:best] if best and likeness[best] >= _ALIKE else tokens)
 
 
-def _alike(one: Sequence[int], other: Sequence[int]) -> bool:
-    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _ALIKE
+def _likeness(one: Sequence[int], other: Sequence[int]) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 def invented(log_prob: float, no_speech: float) -> bool:
@@ -99,11 +98,13 @@ def noise(no_speech: float) -> bool:
     return no_speech > _NOISE_ABOVE
 
 
-def echo(text: str, hints: Sequence[str], no_speech: float) -> bool:
-    """Whether a text is nothing but what the model was told beforehand, over what is hardly speech."""
-    told = {word for hint in hints for word in _words(hint)}
-    said = _words(text)
-    return bool(hints) and no_speech > _ECHO_ABOVE and all(word in told for word in said)
+def echo(text: str, told: str, no_speech: float) -> bool:
+    """Whether a text is nothing but what the model was told beforehand, over what may be noise.
+
+    Ten seconds of an office came back as the whole sentence with its names.
+    """
+    known = set(_words(told))
+    return no_speech > _NOISE_ABOVE and all(word in known for word in _words(text))
 
 
 def names(hints: Sequence[str]) -> tuple[str, ...]:

@@ -58,8 +58,8 @@ class Outcome:
     seconds: float
     """Time spent on it."""
     guards: tuple[str, ...] = ()
-    """Which guards acted: `loop_retried` (with times), `loop_full` (with the whole window), `loop_cut`, `noise`,
-    `echo`."""
+    """Which guards acted: `echo` (read again without hints), `loop_retried` (with times), `loop_full` (on the whole
+    window), `loop_cut` (said once), `noise` (dropped)."""
 
 
 class Decodes(Protocol):
@@ -176,7 +176,7 @@ class WhisperRunner:
         code = self._code(request)
         seconds = len(audio) / SPEECH_RATE
         limit = guards.token_limit(seconds, code)
-        told = self._hints(request.hints, code)
+        told, before = self._hints(request.hints, code)
         encoding = self._encodings.of(audio)
 
         def decode(encoding: Encoding, prompt: Sequence[int], beam: int = 1) -> _Reading:
@@ -187,8 +187,11 @@ class WhisperRunner:
         def looping(reading: _Reading) -> bool:
             return guards.looping(reading.decoded.tokens, reading.text, seconds, code)
 
-        reading = decode(encoding, self._tokens.prompt(code, before=told))
         acted: list[str] = []
+        reading = decode(encoding, self._tokens.prompt(code, before=before))
+        if told and guards.echo(reading.text, told, reading.decoded.no_speech) and not cancelled():
+            acted.append("echo")
+            reading = decode(encoding, self._tokens.prompt(code))
         if looping(reading) and not self._made_up(reading) and not cancelled():
             acted.append("loop_retried")
             reading = decode(encoding, self._tokens.prompt(code, times=True))
@@ -207,9 +210,6 @@ class WhisperRunner:
         if self._made_up(reading):
             acted.append("noise")
             reading.text = ""
-        elif guards.echo(reading.text, request.hints, reading.decoded.no_speech):
-            acted.append("echo")
-            reading.text = ""
         reading.guards = acted
         return reading
 
@@ -222,12 +222,16 @@ class WhisperRunner:
         best = max(found, key=found.__getitem__)
         return best != code and found[best] > _CONTRADICTED
 
-    def _hints(self, hints: Sequence[str], code: str) -> list[int]:
-        """The tokens of a sentence with as many of the hints as fit."""
+    def _hints(self, hints: Sequence[str], code: str) -> tuple[str, list[int]]:
+        """A sentence with as many of the hints as fit, and its tokens."""
         told = guards.names(hints)
-        while told and not guards.fits(tokens := self._tokens.encode(f" {guards.sentence(told, code)}")):
+        while told:
+            sentence = guards.sentence(told, code)
+            tokens = self._tokens.encode(f" {sentence}")
+            if guards.fits(tokens):
+                return sentence, tokens
             told = told[:-1]
-        return tokens if told else []
+        return "", []
 
     def _code(self, request: Recognition) -> str:
         code = self._tokens.code(request.language)

@@ -115,7 +115,7 @@ def _stands_alone(text: str, before: str) -> bool:
     """Whether a piece is a word of its own: not punctuation, not the rest of a number or of a Latin word."""
     if before[-1:] in _OPENING or not text[0].isalnum():
         return text[0] in _OPENING
-    return not (text[0].isascii() and before[-1:].isascii() and before[-1:].isalnum())
+    return not (text[0].isascii() and before[-1:].isascii())
 
 
 def _mend(model: dict[str, Any]) -> None:
