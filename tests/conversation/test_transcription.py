@@ -243,3 +243,40 @@ async def test_settings_are_handed_on() -> None:
     transcriber = Transcriber(LoudIsSpeech(), Numbered(), settings=settings)
     result = await transcriber.transcribe(aiter(Source(talk(20, 30))), ENGLISH)
     assert len(result.segments) == 1
+
+
+class Saying(Numbered):
+    """A recognizer that says the next of some lines."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__()
+        self.lines = iter(lines)
+
+    async def answer(self, request: Recognition, text: str) -> Transcript:
+        return Transcript(next(self.lines), request.language)
+
+
+async def test_segments_are_corrected_and_the_raw_text_is_kept() -> None:
+    lines = ("Um, we go to the", "the store on monday.", "cafe\u0301 is open")
+    found = await transcribe(talk(20, 30, 40), Saying(*lines), look_ahead=1)
+    assert [each.text for each in found.segments] == ["We go to the", "the store on Monday.", "Café is open"]
+    assert found.text == "We go to the the store on Monday. Café is open"
+    assert found.raw == "Um, we go to the the store on monday. café is open"
+    assert [(each.original, each.start) for each in found.corrections] == [
+        ("Um, ", 0),
+        ("we", 4),
+        ("monday", 30),
+        ("café", 38),
+    ]
+    assert all(found.raw[each.start : each.end] == each.original for each in found.corrections)
+
+
+async def test_correction_can_be_left_out() -> None:
+    found = await transcribe(talk(20), Saying(" um, cafe\u0301 "), TranscriptionRequest(correct=False))
+    assert (found.text, found.raw, found.corrections) == ("um, café", "um, café", ())
+
+
+@pytest.mark.parametrize(("named", "text"), [(("en-SG",), "You want uh"), (("en",), "You want"), ((), "You want")])
+async def test_the_variant_the_client_named_has_its_own_rules(named: tuple[str, ...], text: str) -> None:
+    found = await transcribe(talk(20), Saying("You want uh"), TranscriptionRequest(named=named))
+    assert (found.text, found.language) == (text, "en")
