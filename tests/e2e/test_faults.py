@@ -162,13 +162,13 @@ processes = 1
 queue = 1
 [engines.llama]
 slots = 1
-queue = 1
+queue = 0
 """
 
 
 @pytest.fixture(scope="module")
 def small_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that does one thing at a time, and lets one more wait."""
+    """A server that does one thing at a time; one more recording waits, and no chat does."""
     running = start(tmp_path_factory.mktemp("small"), FULL)
     yield running
     stop(running)
@@ -187,7 +187,7 @@ def test_a_full_house_says_so_at_once(small_house: Server, call: Call) -> None:
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(visit, range(10)))
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert 1 <= len(refused) <= 8  # one is served and one waits, whatever the order
+    assert 1 <= len(refused) < 10
     for answer in refused:
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
         assert int(answer.headers["Retry-After"]) >= 1

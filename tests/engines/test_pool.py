@@ -124,6 +124,20 @@ async def test_a_full_queue_and_a_long_wait_are_refused(pool: Make, tmp_path: Pa
         assert full.value.retry_after_s
 
 
+async def test_without_a_queue_work_is_taken_by_whoever_is_free(pool: Make, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    async with pool(queue=0, threads=2) as p:
+        running = asyncio.create_task(p.call(("wait_for_file", str(gate))))
+        await asyncio.sleep(0)
+        assert await p.call(("echo", 1)) == 1
+        second = asyncio.create_task(p.call(("wait_for_file", str(gate))))
+        await asyncio.sleep(0)
+        with pytest.raises(RefusedError):
+            await p.call(("echo", 2))
+        gate.touch()
+        assert set(await asyncio.gather(running, second)) == {"seen"}
+
+
 async def test_errors_cross_the_process_boundary_whole(pool: Make) -> None:
     async with pool() as p:
         with pytest.raises(PeerError) as peer:

@@ -176,7 +176,8 @@ class Pool:
     def _submit(self, request: Any, priority: Priority) -> _Job:
         if self._closed:
             raise self._gone()
-        if len(self._waiting) >= self._spec.queue:
+        at_once = any(len(worker.jobs) < self._spec.threads for worker in self._workers)
+        if not at_once and len(self._waiting) >= self._spec.queue:
             raise self._busy()
         job = _Job(next(self._numbers), request, priority)
         heapq.heappush(self._waiting, job)
