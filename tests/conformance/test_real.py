@@ -71,7 +71,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     return Spoken((ints / 32768).astype(np.float32), TEXT)
 
 
-@pytest.mark.parametrize("name", ["moonshine", "piper", "espeak", "llama", "silero", "pyav"])
+@pytest.mark.parametrize("name", ["moonshine", "whisper", "piper", "kokoro", "espeak", "llama", "silero", "pyav"])
 async def test_engine(name: str, sample: Spoken, metrics: Recorder) -> None:
     async with engine(name, metrics) as (found, made):
         await run(SUITES[found.port], made, sample=sample)
