@@ -153,7 +153,14 @@ def _breed(wire: Wire, control: socket.socket, runner: Runner, name: str, thread
 
 
 def main() -> NoReturn:
-    """Load the engine the server names, then work until the server is gone."""
+    """Load the engine the server names, then work until the server is gone, be it in the middle of the loading."""
+    try:
+        _live()
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)
+
+
+def _live() -> NoReturn:
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     _die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides when we end
