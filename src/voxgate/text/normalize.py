@@ -12,7 +12,7 @@ import re
 import unicodedata
 from typing import Literal
 
-from voxgate.text.normalize_markup import plain
+from voxgate.text.normalize_markup import plain, tidy
 from voxgate.text.normalize_other import numbers_said
 from voxgate.text.normalize_rules import Rulebook
 from voxgate.text.scripts import latin
@@ -23,6 +23,8 @@ _SAYABLE = re.compile(r"[^\W_]")
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = frozenset(("en", "vi", "id", "ms", "fil", "so", "om", "es", "fr", "de", "it", "pt"))
 _DAY_FIRST = frozenset(("en-SG",))
+_OPEN = re.compile(r"[0-9_]|[^\w\s,.!?;:'’\"“”-]|[A-ZĐ][a-z]{1,3}\.|[A-ZĐ]{2}|\s\s|-[\s-]")
+"""What a rule may still say something about; a text without these is settled after one walk."""
 _PASSES = 4
 """Most walks over a text. One is the rule; the others settle what a rule uncovered (markup inside markup)."""
 
@@ -38,8 +40,8 @@ def normalize(text: str, level: Level, language: str) -> str:
     text = unicodedata.normalize("NFC", text)
     for _ in range(_PASSES):
         said = _once(text, level, language)
-        if said == text:
-            break
+        if said == text or not _OPEN.search(said):
+            return said
         text = said
     return text
 
@@ -54,7 +56,8 @@ def _once(text: str, level: Level, language: str) -> str:
         if _SAYABLE.search(bare) or not _LETTER.search(text):
             text = bare
     book = _rulebook(language, advanced)
-    return book.apply(text) if book else numbers_said(text, base)
+    said = book.apply(text) if book else numbers_said(text, base)
+    return tidy(said) if advanced else said
 
 
 @functools.cache

@@ -185,41 +185,53 @@ def figure_rules() -> tuple[Rule, ...]:
         rule(
             rf"(?P<top>[0-9]{{1,3}}):(?P<bottom>[0-9]){END}",
             lambda found: f"{cardinal(found['top'])} to {cardinal(found['bottom'])}",
+            near=":",
         ),
         rule(
             rf"{_RANGE}\s?(?P<sign>[%‰])(?!\w)",
             lambda found: f"{_ends(found)} {'percent' if found['sign'] == '%' else 'per mille'}",
+            near="%‰",
         ),
-        rule(rf"{_RANGE}\s?°(?:\s?(?P<scale>[CF])(?!\w)|(?!\w))", _degrees),
+        rule(rf"{_RANGE}\s?°(?:\s?(?P<scale>[CF])(?!\w)|(?!\w))", _degrees, near="°"),
         rule(
             rf"(?P<low>{NUM})\s?(?:{_MAGNITUDE}\s)?(?P<code>{alternatives(CURRENCY_CODES)})(?!\w)",
             _coded_money,
+            near="kKmMbBtT" + "".join(CURRENCY_CODES),
         ),
         rule(
             r"(?P<feet>[1-9])['′](?P<inches>[0-9]|1[01])(?:[\"″”]|(?![\w'′]))",
             lambda found: f"{cardinal(found['feet'])} foot {cardinal(found['inches'])}",
+            near="'′",
         ),
         rule(
             rf"{_RANGE}(?P<space>[ -]?)(?P<unit>{alternatives(UNITS)})(?:/(?P<per>{alternatives(PER)}))?(?![\w/])",
             _measured,
+            near="".join(UNITS),
         ),
-        rule(rf"(?P<low>{NUM})(?P<magnitude>[kKMB]|bn)(?![\w-])", _scaled),
-        rule(rf"(?P<low>{NUM})x(?!\w)", lambda found: _counted(found["low"], "time", "times")),
+        rule(rf"(?P<low>{NUM})(?P<magnitude>[kKMB]|bn)(?![\w-])", _scaled, near="kKMBb"),
+        rule(rf"(?P<low>{NUM})x(?!\w)", lambda found: _counted(found["low"], "time", "times"), near="x"),
         rule(
             rf"(?P<low>[0-9]{{1,5}})\s?[x×]\s?(?P<high>[0-9]{{1,5}}){END}",
             lambda found: f"{_side(found['low'])} by {_side(found['high'])}",
+            near="x×",
         ),
         rule(
             r"(?P<rank>[0-9]{1,3}(?:,[0-9]{3})++|[0-9]{1,15})(?:st|nd|rd|th)(?!\w)",
             lambda found: ordinal(found["rank"].replace(",", "")),
+            near="td",
         ),
-        rule(rf"(?:(?P<whole>[0-9]{{1,4}})[ ])?(?P<top>[0-9]{{1,3}})[/⁄](?P<bottom>[0-9]{{1,3}}){END}", _fraction),
-        rule(rf"(?P<whole>[0-9]{{1,6}})\s?(?P<glyph>{alternatives(_GLYPHS)})(?!\w)", _glyph),
-        rule(rf"(?P<low>[0-9]{{1,4}}){DASH}(?P<high>[0-9]{{1,4}}){END}", _range),
+        rule(
+            rf"(?:(?P<whole>[0-9]{{1,4}})[ ])?(?P<top>[0-9]{{1,3}})[/⁄](?P<bottom>[0-9]{{1,3}}){END}",
+            _fraction,
+            near="/⁄",
+        ),
+        rule(rf"(?P<whole>[0-9]{{1,6}})\s?(?P<glyph>{alternatives(_GLYPHS)})(?!\w)", _glyph, near="".join(_GLYPHS)),
+        rule(rf"(?P<low>[0-9]{{1,4}}){DASH}(?P<high>[0-9]{{1,4}}){END}", _range, near="-–"),
         rule(
             rf"(?P<low>{NUM})-(?=(?:years?|months?|weeks?|days?|hours?|minutes?|seconds?|miles?|page|point|person|step|"
             r"way|inch|foot|star|bedroom)\b)",
             lambda found: f"{number(found['low'])}-",
+            near="-",
         ),
         rule(rf"(?P<number>{NUM}){END}(?!-[^\W\d_])", _plain),
     )

@@ -114,26 +114,30 @@ def figure_rules(*, day_first: bool) -> tuple[Rule, ...]:
             rf"{_YEAR}-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12][0-9]|3[01])"
             r"(?:[T ](?P<hour>[0-2][0-9]):(?P<minute>[0-5][0-9])(?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?P<zulu>Z)?)?" + END,
             lambda found: _iso_date(found, day_first=day_first),
+            near="-",
         ),
         rule(
             r"(?P<first>[0-9]{1,2})(?P<mark>[/.-])(?P<second>[0-9]{1,2})(?P=mark)"
             rf"(?P<year>(?:1[0-9]|20)[0-9]{{2}}){END}",
             lambda found: _numeric_date(found, day_first=day_first),
+            near="/.-",
         ),
         rule(
             rf"(?P<first>[0-9]{{1,2}})/(?P<second>[0-9]{{1,2}})/(?P<year>[0-9]{{2}}){END}",
             lambda found: _numeric_date(found, day_first=day_first),
+            near="/",
         ),
-        rule(rf"{_DAY}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?!\w)(?:,?\s{_YEAR}{END})?", _day_month),
+        rule(rf"{_DAY}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?!\w)(?:,?\s{_YEAR}{END})?", _day_month, near="oJFMASOND"),
         rule(
             rf"{_HOUR}(?:{_MINUTE})?{_HALF}?{DASH}{_HOUR2}(?:{_MINUTE2})?{_HALF.replace('half', 'half2')}",
             _hours,
+            near="aApP",
         ),
-        rule(rf"{_HOUR}{_MINUTE}(?P<half>){DASH}{_HOUR2}{_MINUTE2}(?P<half2>){END}", _hours),
-        rule(rf"{_HOUR}{_MINUTE}:(?P<second>[0-5][0-9])(?:{_HALF}|{END})", _exact_time),
-        rule(rf"{_HOUR}{_MINUTE}(?:{_HALF}|{END})", _time),
-        rule(rf"{_HOUR}(?P<minute>){_HALF}", _time),
-        rule(rf"{_HOUR}h(?P<minute>[0-5][0-9])(?P<half>){END}", _time),
+        rule(rf"{_HOUR}{_MINUTE}(?P<half>){DASH}{_HOUR2}{_MINUTE2}(?P<half2>){END}", _hours, near=":"),
+        rule(rf"{_HOUR}{_MINUTE}:(?P<second>[0-5][0-9])(?:{_HALF}|{END})", _exact_time, near=":"),
+        rule(rf"{_HOUR}{_MINUTE}(?:{_HALF}|{END})", _time, near=":"),
+        rule(rf"{_HOUR}(?P<minute>){_HALF}", _time, near="aApP"),
+        rule(rf"{_HOUR}h(?P<minute>[0-5][0-9])(?P<half>){END}", _time, near="h"),
     )
 
 

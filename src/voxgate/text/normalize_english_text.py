@@ -209,12 +209,12 @@ def figure_rules() -> tuple[Rule, ...]:
     return (
         rule(rf"(?:1[ .-])?[2-9][0-9]{{2}}[ .-][0-9]{{3}}[ .-][0-9]{{4}}{phone}", _telephone),
         rule(rf"[0-9]{{4}}(?:[ -][0-9]{{4}}){{2,3}}{phone}", _telephone),
-        rule(rf"[2-9][0-9]{{2}}-[0-9]{{4}}{phone}", _telephone),
+        rule(rf"[2-9][0-9]{{2}}-[0-9]{{4}}{phone}", _telephone, near="-"),
         rule(rf"[3689][0-9]{{3}} [0-9]{{4}}{phone}", _telephone),
         rule(rf"0[0-9]{{1,4}}(?:[ -][0-9]{{2,4}}){{1,4}}{phone}", _telephone),
         rule(rf"[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{phone}", _telephone),
-        rule(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w.])", _ip_address),
-        rule(r"(?P<v>)(?P<parts>[0-9]{1,6}(?:\.[0-9]{1,6}){2,4})(?![\w-])(?!\.[0-9])", _version),
+        rule(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w.])", _ip_address, near="."),
+        rule(r"(?P<v>)(?P<parts>[0-9]{1,6}(?:\.[0-9]{1,6}){2,4})(?![\w-])(?!\.[0-9])", _version, near="."),
         rule(rf"(?P<figures>[0-9]{{7,}}+){END}", _long),
     )
 

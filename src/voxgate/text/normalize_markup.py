@@ -39,7 +39,7 @@ _INVISIBLE = re.compile(
     "[\u00ad\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 )
 _LAUGHING_FACE = re.compile(r"(?<![\w)])(?:[:;=]'?-?[)(DPp|/\\*]|<3|:-?[oO])(?!\w)")
-_MANY_MARKS = re.compile(r"([!?])[!?]+")
+_MANY_MARKS = re.compile(r"[!?](?:\s*+[!?])+")
 _MANY_STOPS = re.compile(r"\.{4,}|…[.…]+")
 _MANY_COMMAS = re.compile(r"([,;:])(?:\s?\1)+")
 _DASHES = re.compile(r"[ \t]*[-—–_=]{2,}[ \t]*")
@@ -49,7 +49,7 @@ _BLANK_LINES = re.compile(r"[ \t]*\n\s*\n[ \t]*|[ \t]+\n[ \t]*|\n[ \t]+")
 
 
 def plain(text: str) -> str:
-    """The words of a marked-up text. Line ends stay where they separate: they are pauses.
+    """The words of a marked-up text, not yet tidied. Line ends stay where they separate: they are pauses.
 
     Time is in proportion to the text, whatever is in it.
     """
@@ -75,7 +75,7 @@ def plain(text: str) -> str:
     if "_" in text:
         text = _UNDERSCORES.sub("", text)
         text = re.sub(r"\S+", _snake, text)
-    return _tidy(text)
+    return text
 
 
 def _character(found: re.Match[str]) -> str:
@@ -117,11 +117,12 @@ def _snake(found: re.Match[str]) -> str:
     return word if "_" not in word or _ADDRESS.search(word) else _INNER_UNDERSCORE.sub(" ", word)
 
 
-def _tidy(text: str) -> str:
+def tidy(text: str) -> str:
+    """Marks that came to stand together, and the spaces around what is gone. Doing it twice changes nothing."""
+    text = _DASHES.sub(lambda found: ", " if found.start() and found.end() < len(text) else " ", text)
     text = _MANY_MARKS.sub(lambda found: "?" if "?" in found.group() else "!", text)
     text = _MANY_STOPS.sub("...", text)
-    text = _MANY_COMMAS.sub(r"\1", text)
-    text = _DASHES.sub(lambda found: ", " if found.start() and found.end() < len(text) else " ", text)
     text = _SPACES.sub(" ", text)
     text = _SPACE_BEFORE_MARK.sub("", text)
+    text = _MANY_COMMAS.sub(r"\1", text)
     return _BLANK_LINES.sub("\n", text).strip()

@@ -154,42 +154,54 @@ _PER = rf"(?:/(?P<per>{alternatives(PER)})(?!\w))?"
 def _figures() -> tuple[Rule, ...]:
     """The rules that begin with a number, the most particular first."""
     return (
-        rule(rf"(?P<year>[12][0-9]{{3}})-(?P<month>[01][0-9])-(?P<day>[0-3][0-9]){END}", _date),
+        rule(rf"(?P<year>[12][0-9]{{3}})-(?P<month>[01][0-9])-(?P<day>[0-3][0-9]){END}", _date, near="-"),
         rule(
             r"(?P<day>[0-9]{1,2})(?P<mark>[/.-])(?P<month>[0-9]{1,2})(?P=mark)"
             rf"(?P<year>(?:1[0-9]|20)[0-9]{{2}}){END}",
             _date,
+            near="/.-",
         ),
-        rule(rf"(?P<month>[0-9]{{1,2}})[/-](?P<year>(?:19|20)[0-9]{{2}}){END}", _month_year),
+        rule(rf"(?P<month>[0-9]{{1,2}})[/-](?P<year>(?:19|20)[0-9]{{2}}){END}", _month_year, near="/-"),
         rule(
             rf"{_HOUR}(?:h|:|\sgiờ\s|\sgiờ)(?P<minute>[0-9]{{2}})?{_DASH}{_HOUR2}(?:h|:|\sgiờ)(?P<minute2>[0-9]{{2}})?(?!\w)",
             _hours,
+            near="h:g",
         ),
-        rule(rf"{_HOUR}:(?P<minute>[0-9]{{2}})(?::(?P<second>[0-5][0-9]))?(?:{_HALF}|{END})", _time),
-        rule(rf"{_HOUR}\s?[hH](?P<minute>[0-9]{{2}})?(?P<second>)(?P<half>)(?:['p](?!\w)|{END})", _time),
-        rule(rf"(?P<hour>[0-9]{{1,2}})(?P<minute>)(?P<second>){_HALF}", _time),
-        rule(rf"{_RANGE}\s?%(?!\w)", lambda found: f"{_ends(found)} phần trăm"),
-        rule(rf"{_RANGE}\s?°(?:\s?(?P<scale>[CF])(?!\w)|(?!\w))", _degrees),
-        rule(rf"{_RANGE}\s?(?:{_MAGNITUDE}\s?)?(?P<currency>{_CURRENCY_BEHIND})(?!\w){_PER}", _money),
+        rule(rf"{_HOUR}:(?P<minute>[0-9]{{2}})(?::(?P<second>[0-5][0-9]))?(?:{_HALF}|{END})", _time, near=":"),
+        rule(rf"{_HOUR}\s?[hH](?P<minute>[0-9]{{2}})?(?P<second>)(?P<half>)(?:['p](?!\w)|{END})", _time, near="hH"),
+        rule(rf"(?P<hour>[0-9]{{1,2}})(?P<minute>)(?P<second>){_HALF}", _time, near="aApP"),
+        rule(rf"{_RANGE}\s?%(?!\w)", lambda found: f"{_ends(found)} phần trăm", near="%"),
+        rule(rf"{_RANGE}\s?°(?:\s?(?P<scale>[CF])(?!\w)|(?!\w))", _degrees, near="°"),
+        rule(
+            rf"{_RANGE}\s?(?:{_MAGNITUDE}\s?)?(?P<currency>{_CURRENCY_BEHIND})(?!\w){_PER}",
+            _money,
+            near="".join((*MAGNITUDES, *CURRENCY_CODES, *CURRENCIES)),
+        ),
         rule(
             rf"{_RANGE}\s?(?:(?P<magnitude>k|K|tr|TR)|(?P<long>ngàn|nghìn|triệu|tỷ|tỉ))(?!\w){_PER}",
             lambda found: (
                 f"{_ends(found)} {MAGNITUDES[found['magnitude']] if found['magnitude'] else found['long']}"
                 + (f" một {PER[found['per']]}" if found["per"] else "")
             ),
+            near="kKtTn",
         ),
-        rule(rf"{_RANGE}[ -]?(?P<unit>{alternatives(UNITS)})(?![\w/]){_PER}", _measured),
-        rule(rf"{_RANGE}[ -]?(?P<unit>{alternatives(UNITS)})/(?P<per>{alternatives(PER)})(?![\w/])", _measured),
+        rule(
+            rf"{_RANGE}[ -]?(?P<unit>{alternatives(UNITS)})(?:/(?P<per>{alternatives(PER)}))?(?![\w/])",
+            _measured,
+            near="".join(UNITS),
+        ),
         rule(
             rf"(?P<low>[0-9]{{1,5}})\s?[x×]\s?(?P<high>[0-9]{{1,5}}){END}",
             lambda found: f"{number(found['low'])} nhân {number(found['high'])}",
+            near="x×",
         ),
-        rule(rf"(?P<top>[0-9]{{1,3}})/(?P<bottom>[0-9]{{1,3}}){END}", _slashed),
+        rule(rf"(?P<top>[0-9]{{1,3}})/(?P<bottom>[0-9]{{1,3}}){END}", _slashed, near="/"),
         rule(
             rf"(?P<top>[0-9]{{1,3}}):(?P<bottom>[0-9]){END}",
             lambda found: f"{cardinal(found['top'])} trên {cardinal(found['bottom'])}",
+            near=":",
         ),
-        rule(rf"(?P<low>[0-9]{{1,4}}){_DASH}(?P<high>[0-9]{{1,4}}){END}", _range),
+        rule(rf"(?P<low>[0-9]{{1,4}}){_DASH}(?P<high>[0-9]{{1,4}}){END}", _range, near="-–"),
         rule(rf"(?P<number>{NUM}){END}(?!-[^\W\d_])", _plain),
     )
 
