@@ -19,17 +19,14 @@ _FILLER = re.compile(
 )
 _NOT_AFTER = frozenset("word words sound sounds uh huh".split())
 """`the word um` speaks about the filler; `uh uh` is an answer."""
-_KEEPS_COMMA = frozenset(
-    "and but or so because then i we he she they it you there that's it's i'm we're they're you're he's she's i'll "
-    "we'll which who please".split()
-)
-"""Before these words a comma marks a new clause, with or without the filler."""
-_OPENERS = frozenset("well so yes yeah no okay ok oh now right actually anyway sure hello hi hey".split())
 _OPEN_ENDED = frozenset(
-    "the a an to of in is was are were it's that's i'm i was my your our their his for with at on and but or very "
-    "really be been have has had would could should will can this these some".split()
+    "the a an my your our their his her its this these some any no every each i you we he they who to of in on at for "
+    "with from by about into like as than if when because that which is was are were am be been being it's that's "
+    "i'm you're we're they're he's she's i've we've i'll we'll i'd do does did don't didn't can could would should "
+    "will may might must have has had and but or very really quite just too more most want wants wanted need needs "
+    "needed get gets got take takes took make makes made give gives gave buy bought see saw find found use used".split()
 )
-"""After these words no comma can stand: the commas were only the filler's."""
+"""Behind these words no comma can stand: the commas were only the filler's."""
 _LAST_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*\Z")
 _FIRST_WORD = re.compile(r"\s*([^\W_]+(?:['’][^\W_]+)*)")
 _SEEN = 200
@@ -69,28 +66,28 @@ def _filler(text: str, match: re.Match[str], final_uh: bool) -> Edit | None:
         return Edit(start, match.start("right") if match["stop"] else end, "", "filler")
     if match["rcomma"] is None:
         return Edit(start + len(match["left"]) - 1, end, "", "filler")
-    if _comma_stays(before, previous, after, last.start()):
+    if _comma_stays(before, previous, after):
         return Edit(start, end, ",", "filler")
     return Edit(start, end, "", "filler")
 
 
-def _comma_stays(before: str, previous: str, after: str, previous_at: int) -> bool:
-    """Whether the sentence needs a comma where the filler was."""
-    if previous in _OPEN_ENDED:
-        return False
+def _comma_stays(before: str, previous: str, after: str) -> bool:
+    """Whether one of the two commas around a filler stays: unless it would tear apart what belongs together.
+
+    A word that is said again behind the filler keeps its comma: `it was, um, it was late`.
+    """
     following = _FIRST_WORD.match(after)
-    if following and following.group(1).lower() in _KEEPS_COMMA:
+    if following and following.group(1).lower() in before.lower().replace(",", " ").split()[-3:]:
         return True
-    begins = not before[:previous_at].strip() or before[:previous_at].rstrip()[-1] in ".?!"
-    if begins and previous in _OPENERS:
-        return True
-    sentence = re.split(r"[.?!](?=\s|$)", before)[-1] + re.split(r"[.?!](?=\s|$)", after, maxsplit=1)[0]
-    return "," in sentence
+    return previous not in _OPEN_ENDED
 
 
 # stutters
 
-_NEVER_DOUBLE = "the|a|an|and|or|but|your|our|their|because|I|we|she|they|I'm|I've|I'll|I'd|we're|we've|they're|there's"
+_NEVER_DOUBLE = (
+    "the|a|an|and|or|but|your|our|their|because|I|we|she|they|I'm|I've|I'll|I'd|it's|he's|she's|that's|you're|we're|"
+    "we've|they're|there's"
+)
 """Words that stand twice in a row in no sentence. `had had`, `that that`, `is is`, `in in`, `to to`, `it it`,
 `you you` do; `very very`, `no no`, `so so`, `can can`, `he he` are meant."""
 _DETERMINER = r"(?:the|a|an|my|your|our|their)"

@@ -150,7 +150,7 @@ class _Reader(Runs):
             or self._decimal(run, later)
             or self._clock(run)
             or self._year(run)
-            or self._count(run, begins=begins, plain=plain)
+            or self._count(run, later, begins=begins, plain=plain)
         )
 
     def _ordinal(self, run: Run, begins: bool) -> Edit | None:
@@ -252,6 +252,8 @@ class _Reader(Runs):
             if dated and rest is not None and rest < 100 and (rest or ends) and not following.endswith("s"):
                 return Edit(*self.span(run), str(2000 + rest), "number")
             return None
+        if words == ["twenty", "twenty"] and self.gap(run.first) == "-":
+            return None  # eyesight, or cricket
         century, used = below_hundred(words[:1])
         rest_words = words[used:]
         if not (16 <= century <= 20 or (dated and 10 <= century < 16)) or not used:
@@ -265,7 +267,7 @@ class _Reader(Runs):
             return None
         return Edit(*self.span(run), f"{century}{value}", "number")
 
-    def _count(self, run: Run, *, begins: bool, plain: bool) -> Edit | None:
+    def _count(self, run: Run, later: Sequence[Run], *, begins: bool, plain: bool) -> Edit | None:
         words = self.words(run)
         value = cardinal(words)
         if value is None:
@@ -277,6 +279,8 @@ class _Reader(Runs):
         sign = _MONEY.get(following, "")
         if sign and value != 1:
             return self._money(run, f"{sign}{said}", "" if scale else sign)
+        if (unit := self._unit_ahead(run, later)) is not None:
+            return Edit(*self.span(run), f"{unit}{said}", "number")
         percent = following == "percent" or (following == "per" and self.near(unit_first + 1, gap=unit_first) == "cent")
         if percent:
             return self._measured(run.first, run.last, said)
@@ -287,6 +291,16 @@ class _Reader(Runs):
         if begins and not self._alone(run):
             return None
         return Edit(*self.span(run), said, "number")
+
+    def _unit_ahead(self, run: Run, later: Sequence[Run]) -> str | None:
+        """The sign that the first number of a range takes from the second: `five to ten dollars`, `… percent`."""
+        if not later or cardinal(self.words(later[0])) is None:
+            return None
+        between = self.text[self.span(run)[1] : self.span(later[0])[0]]
+        if between not in (" to ", " or ") and not (between == " and " and self.before(run) == "between"):
+            return None
+        unit = self.after(later[0])
+        return _MONEY.get(unit, "" if unit == "percent" else None)
 
     def _money(self, run: Run, shown: str, sign: str) -> Edit:
         """Dollars, and the cents said with them."""

@@ -11,7 +11,8 @@ _DOUBLED = re.compile(
     r"(?<![,.!?;])(?:(,)\s?(?:,\s?)*,|(?<=[^\W_])(\.)(?:\.|\s\.)(?![.\w])|(\?)\?+(?!!)|(!)!+(?!\?)|,(\.)(?=\s|$))"
 )
 _LEADING = re.compile(r"\s*[,.;:!?]\s+(?=[^\W_])")
-_TIGHT_COMMA = re.compile(r",(?<=[^\W\d_]{2},)(?=[^\W\d_]{2})")
+_LATIN = "[A-Za-z\u00c0-\u024f\u1e00-\u1eff]"
+_TIGHT_COMMA = re.compile(rf",(?<={_LATIN}{{2}},)(?={_LATIN}{{2}})")
 _TWO_MARKS = re.compile(r"[,.?!]\s?[,.?!]")
 
 
