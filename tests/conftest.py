@@ -1,10 +1,14 @@
 """What every test may use. What is required (VOXGATE_REQUIRE) and absent fails its tests; anything else skips them."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.postgres import Postgres, installed
 
 # These machines are noisy: an example that takes long is no defect. CI tries the same examples every time; people's
 # machines try new ones.
@@ -52,3 +56,14 @@ class Recorder:
 @pytest.fixture
 def metrics() -> Recorder:
     return Recorder()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that runs for all the tests that want one."""
+    if not installed():
+        absent("postgres", "PostgreSQL (Debian: postgresql)")
+    with tempfile.TemporaryDirectory(prefix="voxgate-postgres-") as folder:
+        server = Postgres(Path(folder))
+        yield server
+        server.stop()

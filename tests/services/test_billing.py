@@ -1,4 +1,6 @@
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -6,17 +8,28 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from voxgate.domain import MICRO
-from voxgate.services.billing import PerMinute, PerSecond, PerToken, PriceSettings, Tariff, to_credits, to_micro
+from voxgate.services.billing import (
+    Paid,
+    PerMinute,
+    PerSecond,
+    PerToken,
+    Prepaid,
+    PriceSettings,
+    Tariff,
+    to_credits,
+    to_micro,
+)
 
 RATE = 16_000
 PRICES = PriceSettings()
 
 quantities = st.integers(0, 10**9)
-tariffs = st.one_of(
+plain = st.one_of(
     st.builds(PerSecond, st.just("transcription"), st.integers(0, 10**12), st.sampled_from([8000, 16_000, 44_100])),
     st.builds(PerMinute, st.just("speech"), st.integers(0, 10**12), st.sampled_from([22_050, 24_000, 48_000])),
     st.builds(PerToken, st.just("chat"), st.integers(0, 10**12)),
 )
+tariffs = st.one_of(plain, st.builds(Prepaid, plain, st.integers(0, 10**15)), st.builds(Paid, plain))
 
 
 @given(tariffs, quantities)
@@ -124,3 +137,33 @@ def test_writing_and_reading_credits_loses_nothing(micro: int) -> None:
 def test_amounts_that_are_no_micro_credits_are_refused(amount: str) -> None:
     with pytest.raises(ValueError, match="credits"):
         to_micro(Decimal(amount))
+
+
+@given(plain, quantities, st.integers(0, 10**15))
+def test_what_was_paid_before_is_not_paid_again_and_never_paid_back(tariff: Tariff, quantity: int, paid: int) -> None:
+    again = Prepaid(tariff, paid)
+    assert again.charge(quantity) + paid == max(paid, tariff.charge(quantity))
+    assert (again.surface, again.units(quantity)) == (tariff.surface, tariff.units(quantity))
+
+
+@given(plain, quantities)
+def test_what_was_sold_before_is_free(tariff: Tariff, quantity: int) -> None:
+    again = Paid(tariff)
+    assert again.charge(quantity) == again.held(quantity) == 0
+    assert (again.surface, again.units(quantity)) == (tariff.surface, tariff.units(quantity))
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "billing.md"
+_EXAMPLE = re.compile(r"\| (transcription|speech|chat) \| ([\d.,]+) (s|tokens) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|")
+
+
+def test_the_examples_of_the_documentation_are_what_is_computed() -> None:
+    examples = _EXAMPLE.findall(DOCS.read_text())
+    assert len(examples) >= 9
+    for surface, quantity, unit, price, held, charge in examples:
+        keys = {"transcription": "minute", "speech": "minute", "chat": "1000_tokens"}
+        prices = PriceSettings.model_validate({f"{surface}_credits_per_{keys[surface]}": price})
+        tariff: Tariff = prices.chat() if unit == "tokens" else getattr(prices, surface)(RATE)
+        amount = Decimal(quantity.replace(",", "")) * (1 if unit == "tokens" else RATE)
+        computed = (to_credits(tariff.held(int(amount))), to_credits(tariff.charge(int(amount))))
+        assert computed == (held, charge), (surface, quantity)

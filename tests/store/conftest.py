@@ -1,44 +1,76 @@
-"""A fresh database for every test, on SQLite and, where VOXGATE_TEST_POSTGRES_URL names a server, on PostgreSQL."""
+"""A fresh database for every test, on SQLite and on PostgreSQL."""
 
-import os
-import secrets
-from collections.abc import AsyncIterator
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.postgres import Postgres
 from voxgate.clock import FakeClock
+from voxgate.domain import Principal, Tier
 from voxgate.store.accounts import SqlAccounts
 from voxgate.store.database import Database
 from voxgate.store.keys import SqlKeys
 from voxgate.store.ledger import SqlLedger
 
-POSTGRES = os.environ.get("VOXGATE_TEST_POSTGRES_URL", "")
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
+@pytest.fixture
+def empty_url(request: pytest.FixtureRequest, dialect: str, tmp_path: Path) -> Iterator[str]:
+    """Of a database without tables."""
+    if dialect == "sqlite":
         yield f"sqlite:///{tmp_path / 'test.db'}"
         return
-    name = f"voxgate_{secrets.token_hex(6)}"
-    own = make_url(POSTGRES).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(own, isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-        try:
-            yield own.set(database=name).render_as_string(hide_password=False)
-        finally:
-            await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    await engine.dispose()
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the tables of this version, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    asyncio.run(_upgrade(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """Name of a database with the tables of this version, to be copied."""
+    name = postgres.create()
+    asyncio.run(_upgrade(postgres.url(name)))
+    return name
+
+
+async def _upgrade(url: str) -> None:
+    database = await Database.open(url)
+    await database.upgrade()
+    await database.aclose()  # on SQLite the last connection folds the write-ahead log into the file
+
+
+@pytest.fixture
+def url(request: pytest.FixtureRequest, dialect: str, tmp_path: Path) -> Iterator[str]:
+    """Of a database with the tables of this version, and nothing in them."""
+    if dialect == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create(template=request.getfixturevalue("postgres_template"))
+    yield server.url(name)
+    server.drop(name)
 
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
     database = await Database.open(url)
-    await database.upgrade()
     yield database
     await database.aclose()
 
@@ -63,3 +95,11 @@ def accounts(database: Database, clock: FakeClock) -> SqlAccounts:
 @pytest.fixture
 def ledger(database: Database, clock: FakeClock) -> SqlLedger:
     return SqlLedger(database, clock)
+
+
+@pytest.fixture
+async def who(accounts: SqlAccounts) -> Principal:
+    """Somebody with a thousand micro-credits."""
+    added = await accounts.add_key("vg_" + "k" * 40, org="acme", tier=Tier.FREE, grant=1000, label="", expires_at=None)
+    assert added is not None
+    return Principal(key_id=added[1].id, org_id=added[0].id, org_name="acme", tier=Tier.FREE)

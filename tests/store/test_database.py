@@ -1,5 +1,4 @@
 import asyncio
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.postgres import Postgres
 from voxgate.errors import ConfigError, MisuseError, StoreError
 from voxgate.store.database import Database, parse_url
 
@@ -167,12 +167,9 @@ async def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
         await Database.open(f"sqlite:///{tmp_path / 'no' / 'd.db'}")
 
 
-@pytest.mark.skipif(
-    not os.environ.get("VOXGATE_TEST_POSTGRES_URL"),
-    reason="NOT TESTED ON POSTGRESQL: set VOXGATE_TEST_POSTGRES_URL=postgresql://USER:PASSWORD@HOST/NAME",
-)
-async def test_postgresql_answers_by_url_alone() -> None:
-    database = await Database.open(os.environ["VOXGATE_TEST_POSTGRES_URL"])
+@pytest.mark.slow
+async def test_postgresql_answers_by_url_alone(postgres: Postgres) -> None:
+    database = await Database.open(postgres.url("postgres"))
     assert database.dialect == "postgresql"
     await database.aclose()
 

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -9,21 +8,12 @@ from structlog.testing import capture_logs
 from voxgate.clock import FakeClock
 from voxgate.domain import Balance, Principal, Tier, Usage
 from voxgate.errors import Code, MisuseError, RefusedError, StoreError
-from voxgate.store.accounts import SqlAccounts
-from voxgate.store.database import Database
+from voxgate.store.database import Database, Work
 from voxgate.store.ledger import SqlLedger
 from voxgate.store.schema import holds, postings, usage
 
 GRANT = 1000
 DONE = Usage("req_1", "speech", {"audio_ms": 1200})
-
-
-@pytest.fixture
-async def who(accounts: SqlAccounts) -> AsyncIterator[Principal]:
-    added = await accounts.add_key("vg_" + "k" * 40, org="acme", tier=Tier.FREE, grant=GRANT, label="", expires_at=None)
-    assert added is not None
-    org, key = added
-    yield Principal(key.id, org.id, org.name, org.tier)
 
 
 async def posted(database: Database) -> list[tuple[str, int]]:
@@ -263,3 +253,69 @@ async def test_what_fails_in_the_middle_posts_nothing(database: Database, ledger
         return int(await connection.scalar(select(func.count()).select_from(holds)) or 0)
 
     assert await database.read(count) == 0
+
+
+async def test_a_beat_writes_what_was_delivered_since_the_last(
+    database: Database, ledger: SqlLedger, who: Principal, clock: FakeClock
+) -> None:
+    hold = await ledger.hold(who, 100, request_id="req_1", surface="speech")
+    still = await ledger.hold(who, 100, request_id="req_2", surface="speech")
+
+    async def look(connection: AsyncConnection) -> list[tuple[int, object, object]]:
+        rows = await connection.execute(
+            select(holds.c.earned, holds.c.units, holds.c.heartbeat_at).order_by(holds.c.request_id)
+        )
+        return [(row.earned, row.units, row.heartbeat_at) for row in rows]
+
+    opened = clock.now()
+    clock.advance(5)
+    hold.progress(10, {"audio_ms": 1})
+    hold.progress(20, {"audio_ms": 2})
+    await ledger.beat()
+    assert await database.read(look) == [(20, {"audio_ms": 2}, clock.now()), (0, {}, opened)]
+    clock.advance(5)
+    await ledger.beat()
+    assert (await database.read(look))[0][2] != clock.now(), "nothing new, nothing written"
+    await hold.settle(20, DONE)
+    still.progress(5, {"audio_ms": 3})
+    await ledger.beat()
+    assert [row[0] for row in await database.read(look)] == [20, 5]
+
+
+async def test_a_settlement_the_store_could_not_take_is_made_with_a_later_beat(
+    database: Database, ledger: SqlLedger, who: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = await ledger.hold(who, 100, request_id="req_1", surface="speech")
+
+    async def gone(*_: object, **__: object) -> None:
+        raise StoreError("the database does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", gone)
+        with pytest.raises(StoreError):
+            await hold.settle(40, DONE)
+        with pytest.raises(StoreError):
+            await ledger.beat()
+        with pytest.raises(StoreError):  # nobody knows whether this one was opened
+            await ledger.hold(who, 100, request_id="req_2", surface="speech")
+    await ledger.beat()
+    assert await ledger.balance(who.org_id) == Balance(available=GRANT - 40, held=0)
+    assert await used(database) == [("req_1", "speech", {"audio_ms": 1200}, 40)]
+
+
+async def test_a_hold_whose_opening_was_not_heard_of_is_given_back(
+    database: Database, ledger: SqlLedger, who: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = database.write
+
+    async def opens_and_loses_its_voice(work: Work[object], *, durable: bool = True) -> None:
+        await write(work, durable=durable)
+        raise StoreError("the database does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", opens_and_loses_its_voice)
+        with pytest.raises(StoreError):
+            await ledger.hold(who, 100, request_id="req_1", surface="speech")
+    assert await ledger.balance(who.org_id) == Balance(available=GRANT - 100, held=100)
+    await ledger.beat()
+    assert await ledger.balance(who.org_id) == Balance(available=GRANT, held=0)

@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -9,21 +10,26 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from voxgate.books import UsageQuery
+from voxgate.clock import FakeClock
 from voxgate.errors import ConfigError, MisuseError, StoreError
 from voxgate.store import migrations
+from voxgate.store.audit import SqlAudit
+from voxgate.store.books import SqlBooks
 from voxgate.store.database import Database
 from voxgate.store.schema import REVISION, metadata
+from voxgate.store.usage import SqlUsage
 
 
-async def test_an_empty_database_is_brought_to_the_head_once(url: str) -> None:
-    database = await Database.open(url)
+async def test_an_empty_database_is_brought_to_the_head_once(empty_url: str) -> None:
+    database = await Database.open(empty_url)
     assert await database.upgrade() is True
     assert await database.upgrade() is False
     await database.aclose()
 
 
-async def test_two_servers_that_start_at_once_migrate_once(url: str) -> None:
-    first, second = await Database.open(url), await Database.open(url)
+async def test_two_servers_that_start_at_once_migrate_once(empty_url: str) -> None:
+    first, second = await Database.open(empty_url), await Database.open(empty_url)
     await asyncio.gather(first.upgrade(), second.upgrade())
     assert await first.upgrade() is False
     await first.aclose()
@@ -85,3 +91,42 @@ async def test_postings_can_only_be_added(database: Database, change: str) -> No
     with pytest.raises((MisuseError, StoreError)):
         await database.write(spoil)
     assert await database.read(amounts) == [5]
+
+
+async def test_a_ledger_of_the_first_version_is_kept_whole(empty_url: str) -> None:
+    database = await Database.open(empty_url)
+
+    def first(connection: Connection) -> None:
+        command.upgrade(migrations.config(connection), "0001")
+
+    async def fill(connection: AsyncConnection) -> None:
+        await connection.run_sync(first)
+        at = "'2026-01-01 00:00:00'"
+        for statement in (
+            "INSERT INTO organizations (id, name, tier, available, held, created_at) "
+            f"VALUES ('o', 'n', 'free', 90, 6, {at})",
+            "INSERT INTO api_keys (id, org_id, digest, prefix, label, created_at) "
+            f"VALUES ('k', 'o', 'd', 'p', '', {at})",
+            "INSERT INTO holds (id, org_id, key_id, request_id, surface, amount, earned, units, charged, opened_at, "
+            f"heartbeat_at, settled_at) VALUES ('h1', 'o', 'k', 'r1', 'speech', 10, 0, '{{}}', 4, {at}, {at}, {at}), "
+            f"('h2', 'o', 'k', 'r2', 'speech', 6, 2, '{{\"audio_ms\": 7}}', NULL, {at}, {at}, NULL)",
+            "INSERT INTO postings (org_id, hold_id, request_id, kind, amount, key, at) VALUES "
+            f"('o', NULL, NULL, 'grant', 100, 'g', {at}), ('o', 'h1', 'r1', 'hold', 10, 'h1:h', {at}), "
+            f"('o', 'h1', 'r1', 'charge', 4, 'h1:c', {at}), ('o', 'h1', 'r1', 'release', 6, 'h1:r', {at}), "
+            f"('o', 'h2', 'r2', 'hold', 6, 'h2:h', {at})",
+            "INSERT INTO usage (org_id, key_id, hold_id, request_id, surface, units, amount, at) VALUES "
+            f"('o', 'k', 'h1', 'r1', 'speech', '{{}}', 4, {at}), ('o', 'k', NULL, 'r3', 'chat', '{{}}', 0, {at})",
+        ):
+            await connection.exec_driver_sql(statement)
+
+    await database.write(fill)
+    assert await database.upgrade() is True
+    assert (await SqlAudit(database).audit()).differences == ()
+    rows = await SqlUsage(database).page(UsageQuery(org_id="o"), limit=9)
+    assert rows is not None
+    assert [row.request_id for row in rows] == ["r3", "r1"]
+    assert len({row.id for row in rows}) == 2
+    # a hold from before servers had ids is nobody's any more
+    assert await SqlBooks(database, FakeClock()).settle_orphans() == [("r2", 2)]
+    assert (await SqlAudit(database).audit()).differences == ()
+    await database.aclose()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxgate import __version__
-from voxgate.cli import accounts, models, say, transcribe
+from voxgate.cli import accounts, audit, db, models, say, transcribe, usage
 from voxgate.cli.common import ConfigOption, DataDirOption, JsonOption, errors_told, make_plan, print_json, run
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ Without a server:
 )
 app.add_typer(accounts.keys, name="keys")
 app.add_typer(accounts.credit, name="credits")
+accounts.credit.command("audit")(audit.audit)
+app.add_typer(usage.app, name="usage")
+app.add_typer(db.app, name="db")
 app.add_typer(models.app, name="models")
 app.command("transcribe")(transcribe.transcribe)
 app.command("say")(say.say)
@@ -180,11 +183,13 @@ def check(data_dir: DataDirOption = None, config: ConfigOption = None, as_json: 
 
         async def look() -> tuple[list[str], tuple[str, ...], list[dict[str, object]]]:
             async with open_engines(what, NoMetrics()) as room:
+                offered = {running.name for running in room.offered()}
                 engines: list[dict[str, object]] = [
                     {
                         "name": r.name,
                         "port": r.port,
                         "running": r.engine is not None,
+                        "optional": r.name in offered,
                         "serves": _languages(r),
                         "problem": r.problem,
                         "remedy": r.remedy,
@@ -204,6 +209,8 @@ def check(data_dir: DataDirOption = None, config: ConfigOption = None, as_json: 
             width = max(len(str(engine["name"])) for engine in engines)
             for engine in engines:
                 state = f"runs   {engine['serves']}" if engine["running"] else f"does not run: {engine['problem']}"
+                if engine["optional"]:
+                    state = f"optional; to add it: {engine['remedy']}"
                 sys.stdout.write(f"{engine['port']:8}{engine['name']:{width}}  {state}".rstrip() + "\n")
             sys.stdout.write("\n" + "".join(f"{line}\n" for line in able))
             for problem in problems:

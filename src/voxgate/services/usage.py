@@ -37,7 +37,7 @@ def parse_query(values: dict[str, str], *, org_id: str) -> tuple[UsageQuery, int
         since=_moment(values, "from"),
         until=_moment(values, "to"),
     )
-    check_order(query, param="to")
+    check_order(query)
     limit = values.get("limit", str(PAGE))
     if not (limit.isascii() and limit.isdecimal() and len(limit) < 9 and 1 <= int(limit) <= LARGEST_PAGE):
         raise PeerError(f"'limit' must be a whole number from 1 to {LARGEST_PAGE}", param="limit")
@@ -58,10 +58,10 @@ def parse_moment(text: str, *, param: str) -> datetime:
         ) from None
 
 
-def check_order(query: UsageQuery, *, param: str) -> None:
+def check_order(query: UsageQuery) -> None:
     """Refuse a span that ends before it begins. Raises PeerError."""
     if query.since is not None and query.until is not None and query.until < query.since:
-        raise PeerError(f"{param!r} lies before 'from'", param=param)
+        raise PeerError("'to' lies before 'from'", param="to")
 
 
 def _moment(values: dict[str, str], param: str) -> datetime | None:

@@ -148,12 +148,16 @@ class Database:
             raise cancelled
         return task.result()
 
+    async def revision(self) -> str | None:
+        """The newest migration the database has seen; None for an empty one. Raises StoreError."""
+        return await self.read(_revision)
+
     async def upgrade(self) -> bool:
         """Bring the schema to `REVISION`; True if there was something to do. Safe to run from two processes at once.
 
         Raises ConfigError for a database that a newer Voxgate has written, StoreError.
         """
-        if await self.read(_revision) == REVISION:
+        if await self.revision() == REVISION:
             return False
         await self.write(_migrate)
         return True

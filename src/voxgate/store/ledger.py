@@ -221,7 +221,7 @@ class SqlLedger:
                 return await balance_of(connection, ref.org_id)
             if row.swept_at is not None:
                 _log.warning(
-                    "hold_was_swept", hold_id=ref.id, request_id=ref.request_id, charged=row.charged, due=charge
+                    "hold_was_swept", hold_id=ref.id, request_id=ref.request_id, charge=row.charged, due=charge
                 )
                 return await balance_of(connection, ref.org_id)
             if row.charged is not None:

@@ -1,0 +1,116 @@
+import re
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from voxgate.books import Audited
+from voxgate.domain import Principal, Usage
+from voxgate.store.audit import SqlAudit
+from voxgate.store.checkup import checkup
+from voxgate.store.database import Database
+from voxgate.store.ledger import SqlLedger
+from voxgate.store.schema import REVISION
+
+DONE = Usage("req_1", "speech", {"audio_ms": 5})
+
+
+@pytest.fixture
+def audit(database: Database) -> SqlAudit:
+    return SqlAudit(database)
+
+
+@pytest.fixture
+async def worked(ledger: SqlLedger, who: Principal) -> None:
+    """A settled hold that was extended, one given back whole, one open, and free work."""
+    hold = await ledger.hold(who, 10, request_id="req_1", surface="speech")
+    await hold.extend(30)
+    await hold.settle(12, DONE)
+    void = await ledger.hold(who, 10, request_id="req_2", surface="chat")
+    await void.settle(0, None)
+    await ledger.hold(who, 5, request_id="req_3", surface="speech")
+    await ledger.record(who, Usage("req_4", "chat", {"tokens": 1}))
+
+
+@pytest.mark.usefixtures("worked")
+async def test_books_that_are_right_agree_with_their_postings(audit: SqlAudit) -> None:
+    report = await audit.audit()
+    assert report.differences == ()
+    assert report.organizations == (
+        Audited(org_name="acme", postings=8, granted=1000, charged=12, available=983, held=5),
+    )
+
+
+@pytest.mark.usefixtures("worked")
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ("UPDATE organizations SET available = available + 1", r"acme: available is 984, the postings add up to 983"),
+        ("UPDATE organizations SET held = held - 1", r"acme: held is 4, the postings add up to 5"),
+        ("UPDATE holds SET amount = amount + 1 WHERE request_id = 'req_3'", r"hold \S+ of request req_3"),
+        (
+            "UPDATE holds SET charged = 13 WHERE request_id = 'req_1'",
+            r"usage \S+ of request req_1: says 12, .* says 13",
+        ),
+        ("UPDATE usage SET amount = 11 WHERE request_id = 'req_1'", r"usage \S+ of request req_1: says 11, .* says 12"),
+        (
+            "UPDATE usage SET amount = 9 WHERE request_id = 'req_4'",
+            r"usage \S+ of request req_4: cost 9 without",
+        ),
+        ("DELETE FROM usage WHERE request_id = 'req_1'", r"hold \S+ of request req_1: charged 12, without a usage row"),
+        (
+            "INSERT INTO postings (org_id, kind, amount, key, at) "
+            "SELECT id, 'charge', 3, 'forged', created_at FROM organizations",
+            r"posting \d+ \(charge of 3\): belongs to no hold",
+        ),
+    ],
+)
+async def test_every_kind_of_damage_is_found(database: Database, audit: SqlAudit, damage: str, found: str) -> None:
+    async def do(connection: AsyncConnection) -> None:
+        assert (await connection.execute(text(damage))).rowcount == 1
+
+    await database.write(do)
+    report = await audit.audit()
+    assert any(re.match(found, each) for each in report.differences), report
+
+
+@pytest.mark.usefixtures("worked")
+async def test_every_posting_says_which_usage_it_belongs_to(audit: SqlAudit) -> None:
+    rows = await audit.postings(None, after=0, limit=5)
+    rest = await audit.postings("acme", after=rows[-1].id, limit=100)
+    told = [(row.kind, row.amount, row.request_id, row.usage_id is not None) for row in (*rows, *rest)]
+    assert told == [
+        ("grant", 1000, None, False),
+        ("hold", 10, "req_1", True),
+        ("hold", 20, "req_1", True),
+        ("charge", 12, "req_1", True),
+        ("release", 18, "req_1", True),
+        ("hold", 10, "req_2", False),
+        ("release", 10, "req_2", False),
+        ("hold", 5, "req_3", False),
+    ]
+    assert await audit.postings("nobody", after=0, limit=9) == []
+
+
+async def test_a_database_in_order_has_no_problems(database: Database) -> None:
+    assert await checkup(database) == (REVISION, [])
+
+
+async def test_an_empty_database_is_told(empty_url: str) -> None:
+    database = await Database.open(empty_url)
+    revision, problems = await checkup(database)
+    await database.aclose()
+    assert revision is None
+    assert "voxgate db upgrade" in problems[0]
+
+
+async def test_missing_triggers_and_other_versions_are_told(database: Database, dialect: str) -> None:
+    async def spoil(connection: AsyncConnection) -> None:
+        trigger = "postings_no_delete" if dialect == "sqlite" else "postings_append_only ON postings"
+        await connection.execute(text(f"DROP TRIGGER {trigger}"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+    await database.write(spoil)
+    revision, problems = await checkup(database)
+    assert revision == "0001"
+    assert [word in problem for word, problem in zip(("triggers", "db upgrade"), problems, strict=True)] == [True, True]
