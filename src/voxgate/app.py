@@ -67,14 +67,20 @@ class EngineRoom:
         return decoder
 
     def readiness(self) -> Readiness:
-        """What is loaded and what is not."""
-        stopped = [r for r in self._running.values() if r.engine is None and r.name not in self._loading]
+        """What is loaded and what is not; optional engines whose models were not pulled are not missed."""
+        offered = {r.name for r in self.offered()}
+        stopped = [r for r in self._stopped() if r.name not in offered]
         return Readiness(
             ready=not self._loading,
             loading=tuple(sorted(self._loading)),
             missing=tuple(dict.fromkeys(model for r in stopped for model in r.missing)),
             problems=tuple(f"{r.name}: {r.problem}" + (f"; run: {r.remedy}" if r.remedy else "") for r in stopped),
         )
+
+    def offered(self) -> tuple[Running, ...]:
+        """Optional engines (`routing.optional`) that would run if their models were pulled; `remedy` is the command."""
+        optional = self._plan.settings.routing.optional
+        return tuple(r for r in self._stopped() if r.missing and r.name in optional)
 
     async def start(self, ports: frozenset[str] | None = None) -> None:
         """Load every engine, or those of some ports, side by side. Those that cannot run say why on the switchboard."""
@@ -96,6 +102,9 @@ class EngineRoom:
         )
         self._loading.discard(wanted.name)
         self._board = self._new_board()
+
+    def _stopped(self) -> list[Running]:
+        return [r for r in self._running.values() if r.engine is None and r.name not in self._loading]
 
     def _engine(self, name: str, what: str) -> Any:
         engine = self._running[name].engine

@@ -64,6 +64,26 @@ def test_check_says_what_is_missing_and_the_command_that_adds_it(voxgate: Voxgat
     assert {"key": "routing.llm", "value": "[llama]", "from": "voxgate.toml"} in found["settings"]
 
 
+def test_an_optional_engine_is_offered_and_not_missed(voxgate: Voxgate, here: Path) -> None:
+    (here / "voxgate.toml").write_text(SCRIPTED.replace('tts = ["scripted_tts"]', 'tts = ["scripted_tts", "kokoro"]'))
+    shown = voxgate("check")
+    assert shown.exit_code == 0
+    command = "voxgate models pull kokoro-82m-v1.0-int8 kokoro-voices"
+    assert any(
+        re.fullmatch(rf"tts +kokoro +optional; to add it: {command}", line) for line in shown.stdout.splitlines()
+    )
+    assert json.loads(voxgate("check", "--json").stdout)["problems"] == []
+    missed = voxgate("check", "--config", str(_without_optional(here)))
+    assert missed.exit_code == 1
+    assert f"run: {command}" in missed.stdout
+
+
+def _without_optional(here: Path) -> Path:
+    path = here / "strict.toml"
+    path.write_text((here / "voxgate.toml").read_text().replace("[routing]", "[routing]\noptional = []"))
+    return path
+
+
 def test_check_shows_no_secret(voxgate: Voxgate, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-1")
     monkeypatch.setenv("VOXGATE__STORE__URL", "postgresql://voxgate:secret-2@db/voxgate")

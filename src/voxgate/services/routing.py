@@ -34,21 +34,23 @@ def voice_alias(gender: Gender, *use: str, languages: tuple[str, ...] = ()) -> V
 
 
 _EN = ("en",)
+# Kokoro has no French man: espeak-ng's speaks there, rather than a woman.
+_KOKORO_MEN = ("em_alex", "hm_omega", "im_nicola", "pm_alex", "jm_kumo", "zm_yunxi")
 
 
 _VOICES: Mapping[str, VoiceAlias] = {
-    "valsea-neutral": voice_alias("neutral", "piper/joe", "espeak/*"),
-    "valsea-default": voice_alias("neutral", "piper/joe", "espeak/*"),
-    "valsea-male": voice_alias("male", "piper/joe", "espeak/*"),
-    "valsea-female": voice_alias("female", "espeak/en-us+f2", "espeak/*"),
-    "aria": voice_alias("female", "espeak/en-us+f3", languages=_EN),
+    "valsea-neutral": voice_alias("neutral", "piper/joe", "kokoro/*", "espeak/*"),
+    "valsea-default": voice_alias("neutral", "piper/joe", "kokoro/*", "espeak/*"),
+    "valsea-male": voice_alias("male", "piper/joe", *(f"kokoro/{man}" for man in _KOKORO_MEN), "espeak/*"),
+    "valsea-female": voice_alias("female", "kokoro/af_heart", "kokoro/*", "espeak/en-us+f2", "espeak/*"),
+    "aria": voice_alias("female", "kokoro/af_bella", "espeak/en-us+f3", languages=_EN),
     "andrew": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
-    "alloy": voice_alias("female", "espeak/en-us+f1", languages=_EN),
+    "alloy": voice_alias("female", "kokoro/af_alloy", "espeak/en-us+f1", languages=_EN),
     "echo": voice_alias("male", "piper/joe+115", "espeak/en-us+m3", languages=_EN),
     "fable": voice_alias("male", "piper/joe+130", "espeak/en-us+m7", languages=_EN),
     "onyx": voice_alias("male", "piper/joe", "espeak/en-us", languages=_EN),
-    "nova": voice_alias("female", "espeak/en-us+f4", languages=_EN),
-    "shimmer": voice_alias("female", "espeak/en-us+f5", languages=_EN),
+    "nova": voice_alias("female", "kokoro/af_nova", "espeak/en-us+f4", languages=_EN),
+    "shimmer": voice_alias("female", "kokoro/bf_emma", "espeak/en-us+f5", languages=_EN),
     "mekdes": voice_alias("female", "espeak/*", languages=("am",)),
     "ameha": voice_alias("male", "espeak/*", languages=("am",)),
     "betty": voice_alias("female", "espeak/*", languages=("am",)),
@@ -95,8 +97,10 @@ class RoutingSettings(Settings):
 
     stt: tuple[str, ...] = ("moonshine", "whisper")
     """Recognizers, best first; the first that serves the language is used."""
-    tts: tuple[str, ...] = ("piper", "espeak")
+    tts: tuple[str, ...] = ("piper", "kokoro", "espeak")
     """Engines that speak; which one does is told by the voice."""
+    optional: tuple[str, ...] = ("kokoro",)
+    """Engines that run once their models are pulled, and are not missed before."""
     llm: tuple[str, ...] = ("auto",)
     """Language models; the first is the default. `auto`: OPENAI_BASE_URL or OPENAI_API_KEY, else Ollama on this
     machine, else the demo model."""

@@ -119,6 +119,10 @@ def cut(
     loose = needed & set(graph.inputs) - inputs.keys()
     if loose:
         raise ValueError(f"{', '.join(sorted(loose))} is read behind the cut")
+    made_here = {name for node in kept for name in node.outputs}
+    unmade = needed - made_here - inputs.keys() - ones.keys() - graph.constants.keys() - {""}  # "": input left out
+    if unmade:
+        raise ValueError(f"nothing makes {', '.join(sorted(unmade))}")
     body = bytearray()
     for node in reversed(kept):
         body += data(1, _rename(node.encoded, names))
