@@ -3,8 +3,8 @@
     python -m benchmarks.files [--minutes 60] [--language en]
 
 The recordings of VOXGATE_SHARED are joined with pauses until they are long enough, written as an MP3, and transcribed
-by the default engines on every core. Memory is that of this process and its workers together (PSS where the kernel tells,
-so that what forks share counts once), before and after, and the most in between.
+by the default engines on every core. Memory is that of this process and its workers together (PSS, so that what forks
+share counts once), before and after, and the most in between.
 """
 
 import argparse
@@ -39,22 +39,8 @@ def make_recording(folder: Path, minutes: float, language: str) -> Path:
             clips.append(np.frombuffer(clip.readframes(clip.getnframes()), "<i2"))
     pause = np.zeros(int(PAUSE_S * SPEECH_RATE), "<i2")
     target = folder / "long.mp3"
-    command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-f",
-        "s16le",
-        "-ar",
-        str(SPEECH_RATE),
-        "-ac",
-        "1",
-        "-i",
-        "-",
-        "-b:a",
-        "64k",
-        target,
-    ]
+    raw = ["-f", "s16le", "-ar", str(SPEECH_RATE), "-ac", "1", "-i", "-"]
+    command = ["ffmpeg", "-v", "error", *raw, "-b:a", "64k", str(target)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
         assert encoder.stdin
         written = number = 0
@@ -106,9 +92,8 @@ async def hear(file: Path, language: str) -> None:
             seconds = run.duration / SPEECH_RATE
         took = time.perf_counter() - began
         after = memory_mb()
-    print(
-        f"{seconds / 60:.1f} min in {took:.0f} s: {seconds / took:.1f} x real time, {segments} segments, {what.cores} cores"
-    )
+    pace = f"{seconds / 60:.1f} min in {took:.0f} s, {seconds / took:.1f} x real time"
+    print(f"{pace}, {segments} segments, {what.cores} cores")
     print(f"memory after 2 min {before:.0f} MB, most {max(most, after):.0f} MB, at the end {after:.0f} MB")
 
 
