@@ -8,7 +8,7 @@ import pytest
 from voxgate.conversation.listening import Listening, TranscriptionRequest
 from voxgate.conversation.segmenter import Segment
 from voxgate.domain import SPEECH_RATE, FileSegment, Guess, Recognition, Samples, Transcript
-from voxgate.errors import EngineError
+from voxgate.errors import Code, EngineError, RefusedError
 
 MIXED = TranscriptionRequest("en", among=("en", "vi", "ja"), given=False)
 FORCED = TranscriptionRequest("vi", among=("vi", "en", "ja"))
@@ -188,6 +188,29 @@ async def test_nothing_heard_in_speech_is_a_doubt_too() -> None:
     listening = Listening(Deaf(), FORCED, Tells({20: ("en", 0.9)}))
     assert await hear(listening, segment(20)) == [None]
     assert listening.mismatch == Guess("en", 0.9)
+
+
+async def test_a_text_is_not_given_up_for_want_of_a_warning() -> None:
+    tells = Tells({20: ("en", 0.9)}, RefusedError("at capacity", code=Code.BUSY))
+    listening = Listening(Hears(unclear=True), FORCED, tells)
+    assert await hear(listening, segment(20)) == ["vi 20"]
+    assert listening.mismatch is None
+    tells.error = None
+    await hear(listening, segment(20))
+    assert listening.mismatch == Guess("en", 0.9)
+
+
+async def test_what_a_wrong_assumption_failed_at_is_nobodys_business() -> None:
+    class Busy(Hears):
+        async def recognize(self, request: Recognition) -> Transcript:
+            if request.language == "en":
+                raise RefusedError("at capacity", code=Code.BUSY)
+            return await super().recognize(request)
+
+    listening = Listening(Busy(), MIXED, Tells({20: ("vi", 0.9), 30: ("en", 0.9)}))
+    assert await hear(listening, segment(20)) == ["vi 20"]
+    with pytest.raises(RefusedError, match="at capacity"):
+        await hear(listening, segment(30))
 
 
 async def test_a_short_utterance_contradicts_nothing() -> None:

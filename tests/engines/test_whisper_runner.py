@@ -101,6 +101,14 @@ def test_a_text_that_is_hardly_likely_is_doubted() -> None:
     assert outcome.transcript.unclear
 
 
+def test_a_doubtful_text_is_dropped_where_nobody_vouches_for_speech() -> None:
+    for text, expected in ((GOOD, GOOD[0]), (("he on", -1.2, 0.01), "")):
+        runner = WhisperRunner(TOKENS, Script([text]))
+        (outcome,) = runner.run(Hear(Recognition(speech(), speech_certain=False)), lambda: False)
+        assert outcome.transcript is not None
+        assert outcome.transcript.text == expected
+
+
 @pytest.mark.parametrize(
     "audio",
     [np.zeros(0, np.float32), speech(0.49), np.zeros(32_000, np.float32), np.full(32_000, 0.3, np.float32)],

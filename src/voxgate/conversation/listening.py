@@ -13,8 +13,9 @@ import numpy as np
 
 from voxgate.audio.loudness import raise_quiet
 from voxgate.conversation.segmenter import Segment
-from voxgate.conversation.tongues import Tongue, contradiction
+from voxgate.conversation.tongues import ENOUGH, Tongue, contradiction
 from voxgate.domain import SPEECH_RATE, FileSegment, Guess, Recognition, Samples, Transcript
+from voxgate.errors import EngineError, RefusedError
 from voxgate.ports import LanguageIdentifier, SpeechToText
 
 _SHORT = SPEECH_RATE
@@ -105,7 +106,7 @@ class Listening:
             if attempt is not None and language == assumed:
                 return await attempt
         finally:
-            if attempt is not None and not attempt.done():
+            if attempt is not None:  # what it heard, or why it failed, is nobody's business any more
                 attempt.cancel()
                 await asyncio.gather(attempt, return_exceptions=True)
         return await self._recognize(audio, language)
@@ -117,9 +118,12 @@ class Listening:
         """
         settled = self._confirmed or self.mismatch is not None or not self._request.given
         doubtful = heard.unclear or not heard.text or self._tells_itself
-        if self._identifier is None or settled or not doubtful or not Tongue(self._request.among, "").asks(speech):
+        if self._identifier is None or settled or not doubtful or speech < ENOUGH:
             return
-        guesses = await self._identifier.identify(audio, self._request.among)
+        try:
+            guesses = await self._identifier.identify(audio, self._request.among)
+        except (EngineError, RefusedError):
+            return  # the text is there: it is not given up for want of a warning, which the next utterance may bring
         self.mismatch = self.mismatch or contradiction(self._request.language, guesses)
         self._confirmed = bool(guesses) and guesses[0].language == self._request.language
 

@@ -242,14 +242,15 @@ class WhisperRunner:
         return code
 
     def _transcript(self, request: Recognition, reading: _Reading | None) -> Transcript:
-        if reading is None or not reading.text:
+        unclear = reading is not None and (reading.cut or reading.decoded.log_prob < guards.UNCLEAR_BELOW)
+        if reading is None or not reading.text or (unclear and not request.speech_certain):
             return Transcript("", request.language)
         return Transcript(
             text=reading.text,
             language=request.language,
             words=self._words(request, reading) if request.words else (),
             confidence=math.exp(reading.decoded.log_prob),
-            unclear=reading.cut or reading.decoded.log_prob < guards.UNCLEAR_BELOW,
+            unclear=unclear,
         )
 
     def _words(self, request: Recognition, reading: _Reading) -> tuple[Word, ...]:
