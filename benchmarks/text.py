@@ -2,7 +2,7 @@
 
     python benchmarks/text.py
 
-Target (issue 10): correction of 500 characters <= 1 ms.
+Target (issue 10): normalization and correction of 500 characters <= 1 ms.
 """
 
 import statistics
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from voxgate.text.correct import correct
+from voxgate.text.normalize import normalize
 
 LENGTH = 500
 RUNS = 500
@@ -20,6 +21,13 @@ SPOKEN = (
     "for twenty dollars. My number is five five five, two three four, nine eight seven six. "
 )
 VIETNAMESE = "ừm, tôi muốn đặt bàn cho hai mươi lăm người vào lúc bảy giờ tối, và và giảm hai mươi phần trăm ở hà nội. "
+WRITTEN = (
+    "Dr. Lee paid $3.50 on 11/21/2026 at 3:05 pm for 5 km of cable, 20% off; call +1 555 123 4567 or see "
+    "www.example.com/docs. "
+)
+WRITTEN_VIETNAMESE = (
+    "Giá 1.500.000đ, giảm 20%, lúc 17h30 ngày 21/11/2026 tại TP.HCM; gọi 0901 234 567 hoặc a.b@gmail.com, 5 kg, 30°C. "
+)
 
 
 def long(text: str) -> str:
@@ -33,6 +41,11 @@ def rows() -> dict[str, Callable[[], object]]:
         "correct: clean English": lambda: correct(long(CLEAN), "en"),
         "correct: English as spoken": lambda: correct(long(SPOKEN), "en"),
         "correct: Vietnamese as spoken": lambda: correct(long(VIETNAMESE), "vi"),
+        "normalize basic: plain English": lambda: normalize(long(CLEAN), "basic", "en"),
+        "normalize advanced: plain English": lambda: normalize(long(CLEAN), "advanced", "en"),
+        "normalize basic: figures": lambda: normalize(long(WRITTEN), "basic", "en"),
+        "normalize advanced: figures": lambda: normalize(long(WRITTEN), "advanced", "en"),
+        "normalize advanced: Vietnamese": lambda: normalize(long(WRITTEN_VIETNAMESE), "advanced", "vi"),
     }
 
 

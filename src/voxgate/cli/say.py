@@ -3,12 +3,13 @@
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from voxgate.cli.common import ConfigOption, errors_told, make_plan, run
 
+Level = Literal["no", "basic", "advanced"]
 _SPEAKING = frozenset({"tts"})
 
 
@@ -25,6 +26,10 @@ def say(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its ending tells the format.")],
     voice: Annotated[str, typer.Option(help="A voice, as GET /v1/audio/voices lists them.")] = "valsea-default",
     language: Annotated[str | None, typer.Option(help="Language of the text; told from the text if absent.")] = None,
+    normalization: Annotated[
+        Level,
+        typer.Option(help="What is put in words: no, basic (numbers, dates …) or advanced (markup, addresses …)."),
+    ] = "basic",
     speed: Annotated[float, typer.Option(min=0.25, max=4.0, help="Pace: 2 is twice as fast.")] = 1.0,
     config: ConfigOption = None,
 ) -> None:
@@ -46,22 +51,25 @@ def say(
         content = sys.stdin.buffer.read().decode(errors="replace") if text == "-" else text
         if not content.strip():
             raise PeerError("the text is empty: there is nothing to say", param="text")
-        sound = run(_speak(content, make_plan(config), voice, language, speed, fmt))
+        sound = run(_speak(content, make_plan(config), (voice, language, normalization), speed, fmt))
         try:
             output.write_bytes(sound)
         except OSError as error:
             raise PeerError(f"{output} cannot be written: {error.strerror}", param="output") from None
 
 
-async def _speak(text: str, what: Any, voice: str, language: str | None, speed: float, fmt: Any) -> bytes:
+async def _speak(text: str, what: Any, choice: tuple[str, str | None, Level], speed: float, fmt: Any) -> bytes:
     from voxgate.app import open_engines
     from voxgate.conversation.speech import speak_file
     from voxgate.domain import Utterance
     from voxgate.observe import NoMetrics
     from voxgate.protocols.rest.schemas import check_length
+    from voxgate.text.normalize import conventions, normalize
 
+    voice, language, level = choice
     check_length("text", text, what.settings.limits.speech_input_characters)
     with _waiting("loading, then speaking"):
         async with open_engines(what, NoMetrics(), _SPEAKING) as room:
             mouth = room.switchboard.mouth("valsea-tts", voice, language, text)
-            return await speak_file(mouth.tts, Utterance(text, mouth.voice.id, mouth.language, speed), fmt)
+            said = normalize(text, level, conventions(language, mouth.language))
+            return await speak_file(mouth.tts, Utterance(said, mouth.voice.id, mouth.language, speed), fmt)

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from typing import Literal
 
+from voxgate.languages import parse
 from voxgate.text.normalize_markup import plain, tidy
 from voxgate.text.normalize_other import numbers_said
 from voxgate.text.normalize_rules import Rulebook
@@ -23,7 +24,9 @@ _SAYABLE = re.compile(r"[^\W_]")
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = frozenset(("en", "vi", "id", "ms", "fil", "so", "om", "es", "fr", "de", "it", "pt"))
 _DAY_FIRST = frozenset(("en-SG",))
-_OPEN = re.compile(r"[0-9_]|[^\w\s,.!?;:'’\"“”-]|[A-ZĐ][a-z]{1,3}\.|[A-ZĐ]{2}|\s\s|-[\s-]")
+_OPEN = re.compile(
+    r"(?<=\s)[0-9]++(?![\w.,:/–-])|_|[^\w\s,.!?;:'’\"“”-]|[A-ZĐ][a-z]{1,3}\.|[A-ZĐ]{2}|\s\s|-[\s-]|hashtag"
+)
 """What a rule may still say something about; a text without these is settled after one walk."""
 _PASSES = 4
 """Most walks over a text. One is the rule; the others settle what a rule uncovered (markup inside markup)."""
@@ -46,13 +49,28 @@ def normalize(text: str, level: Level, language: str) -> str:
     return text
 
 
+def conventions(asked: str | None, spoken: str) -> str:
+    """The tag whose habits of writing a text follows: the variant asked for (`en-SG`) where the voice speaks its base.
+
+    `asked`: what a client gave, in any of the registry's spellings, or None; `spoken`: the tag of the voice.
+    Raises PeerError `unsupported_language` for what the registry does not know.
+    """
+    if asked is None or asked.strip().lower() in ("", "auto"):
+        return spoken
+    wanted = parse(asked)
+    return wanted.tag if wanted.base == spoken else spoken
+
+
 def _once(text: str, level: Level, language: str) -> str:
     base = language.split("-", 1)[0]
     advanced = level == "advanced"
     if advanced:
         bare = plain(text)
         if base in _LATIN:
-            bare = latin(bare)
+            brought = latin(bare)
+            if brought is None:  # another language altogether: its words stay, without ours among them
+                return tidy(bare)
+            bare = brought
         if _SAYABLE.search(bare) or not _LETTER.search(text):
             text = bare
     book = _rulebook(language, advanced)

@@ -50,11 +50,11 @@ _FOREIGN_PUNCTUATION = str.maketrans(
 _EMPTY_BRACKETS = re.compile(r"\s?(?:\(\s*[,;]?\s*\)|\[\s*\]|\"\s*\"|“\s*”|‘\s*’)")
 
 
-def latin(text: str) -> str:
+def latin(text: str) -> str | None:
     """The text in Latin letters.
 
     Cyrillic, Greek, kana and Hangul are transcribed, a Greek letter alone is named, every other script is left out,
-    together with the brackets it stood in. A text that would lose all its letters is returned as it is.
+    together with the brackets it stood in. None where that would leave no letter and no figure.
     """
     if text.isascii():
         return text
@@ -62,7 +62,7 @@ def latin(text: str) -> str:
     brought = _FOREIGN.sub(lambda found: _transcribed(found.group()), text)
     if brought == text:
         return text
-    return _EMPTY_BRACKETS.sub("", brought) if _LETTER.search(brought) else text
+    return _EMPTY_BRACKETS.sub("", brought) if _LETTER.search(brought) else None
 
 
 def _transcribed(run: str) -> str:

@@ -1,5 +1,6 @@
 """`POST /v1/audio/speech` and the voices."""
 
+import asyncio
 import base64
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -16,6 +17,7 @@ from voxgate.gateways.rest.context import Rest, meter_of
 from voxgate.protocols.rest.schemas import SpeechRequest, check_length
 from voxgate.services.metering import Meter
 from voxgate.services.switchboard import Mouth
+from voxgate.text.normalize import conventions, normalize
 
 
 def router(rest: Rest) -> APIRouter:
@@ -52,7 +54,11 @@ async def _audio(
     mouth: Mouth, wanted: SpeechRequest, meter: Meter, *, on_first: Callable[[float], None]
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of the file, each held for before it is sent."""
-    utterance = Utterance(wanted.input, mouth.voice.id, mouth.language, wanted.speed)
+    language = conventions(wanted.language, mouth.language)
+    text = await asyncio.to_thread(  # a hostile text takes 0.1 s
+        normalize, wanted.input, wanted.normalization, language
+    )
+    utterance = Utterance(text, mouth.voice.id, mouth.language, wanted.speed)
     pieces = speak(mouth.tts, utterance, parse_format(wanted.response_format), wanted.audio_quality, on_first=on_first)
     async with meter, aclosing(pieces):
         async for piece in pieces:
