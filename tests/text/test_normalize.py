@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxgate.text.normalize import Level, normalize
+from voxgate.errors import PeerError
+from voxgate.text.normalize import Level, conventions, normalize
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "normalize"
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -140,3 +141,24 @@ def test_markup_goes_from_every_language_but_its_script_stays() -> None:
 
 def test_decomposed_vietnamese_is_understood() -> None:
     assert normalize("5 đô\u0300ng", "basic", "vi") == "năm đồng"
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken", "tag"),
+    [
+        (None, "en", "en"),
+        ("auto", "vi", "vi"),
+        ("singlish", "en", "en-SG"),
+        ("en-sg", "en", "en-SG"),
+        ("English", "en", "en"),
+        ("vi-VN", "vi", "vi"),
+        ("french", "en", "en"),
+    ],
+)
+def test_whose_habits_a_text_follows(asked: str | None, spoken: str, tag: str) -> None:
+    assert conventions(asked, spoken) == tag
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(PeerError):
+        conventions("klingon", "en")

@@ -31,6 +31,8 @@ _GREEK_NAMES = dict(
         strict=True,
     )
 )
+_HEPBURN = {"SI": "shi", "TI": "chi", "TU": "tsu", "HU": "fu", "ZI": "ji", "DI": "ji", "DU": "zu"}
+"""Kana whose names in Unicode (Nihon-shiki) an English reader would say wrong; Hangul's names are as they are said."""
 _FOREIGN = re.compile(
     "[\u0370-\u03ff\u1f00-\u1fff]+"
     "|[\u0400-\u052f]+"
@@ -86,6 +88,8 @@ def _syllable(letter: str) -> str:
     """The Latin name that Unicode itself gives a syllable of Hangul or kana; nothing for other letters."""
     name = unicodedata.name(letter, "")
     kind, _, syllable = name.rpartition(" ")
-    if kind in ("HANGUL SYLLABLE", "HIRAGANA LETTER", "KATAKANA LETTER"):
+    if kind == "HANGUL SYLLABLE":
         return syllable.lower()
+    if kind in ("HIRAGANA LETTER", "KATAKANA LETTER"):
+        return _HEPBURN.get(syllable, syllable.lower())
     return ""
