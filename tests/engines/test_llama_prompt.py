@@ -71,6 +71,14 @@ def test_a_conversation_without_a_system_message_gets_ours() -> None:
     assert len(parse({"messages": [USER, theirs]}, **limits).job.turns) == 2
 
 
+def test_guidance_is_added_to_whatever_system_message_there_is() -> None:
+    limits: dict[str, Any] = {"default_tokens": 60, "most_tokens": 512, "temperature": 0.5, "system": "Be kind."}
+    theirs = {"role": "system", "content": "Be brief."}
+    for messages, told in (([USER], "Be kind.\nIn English."), ([theirs, USER], "Be brief.\nIn English.")):
+        turns = parse({"messages": messages}, **limits, guidance="In English.").job.turns
+        assert turns == ({"role": "system", "content": told}, USER)
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

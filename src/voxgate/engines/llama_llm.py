@@ -44,9 +44,11 @@ class LlamaSettings(Settings):
     """Longest reply, whatever the client asks for."""
     temperature: float = Field(default=0.5, ge=0, le=2)
     """Where the client names none. At 0.2 the model loops on one sentence."""
-    system: str = "You are a helpful assistant. Answer briefly, in plain English."
-    """Said first in a conversation without a system message. The one in the model's own template makes it answer
-    questions about France in French (tried 2026-11)."""
+    system: str = "You are a helpful assistant."
+    """Said first in a conversation without a system message."""
+    guidance: str = "Answer briefly, in plain English."
+    """Added to every system message, on a line of its own. Without it the model answers questions about France in
+    French, also where a client's own message says "You are a helpful voice assistant." (tried 2026-11)."""
     threads: int = Field(default=0, ge=0)
     """Cores a reply may use; 0: half of the engines' cores. With one of two cores busy elsewhere, two threads wait
     for each other and reach 45 tokens/s where one reaches 92 (measured 2026-11)."""
@@ -80,6 +82,7 @@ class LlamaLanguageModel:
             most_tokens=min(settings.max_reply_tokens, settings.context_tokens // 2),
             temperature=settings.temperature,
             system=settings.system,
+            guidance=settings.guidance,
         )
         started = time.perf_counter()
 

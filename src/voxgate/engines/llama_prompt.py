@@ -111,12 +111,18 @@ class ChatAsk:
 
 
 def parse(
-    body: Mapping[str, Any], *, default_tokens: int, most_tokens: int, temperature: float, system: str = ""
+    body: Mapping[str, Any],
+    *,
+    default_tokens: int,
+    most_tokens: int,
+    temperature: float,
+    system: str = "",
+    guidance: str = "",
 ) -> ChatAsk:
     """Read a `POST /v1/chat/completions` body. Raises PeerError naming the field, as `messages[0].content`.
 
     A reply has at most `most_tokens` tokens, whatever is asked, and `default_tokens` where nothing is. `system` is the
-    system message of a conversation that brings none.
+    system message of a conversation that brings none; `guidance` is added to its last one, whoever wrote it.
     """
     try:
         request = _Request.model_validate({key: value for key, value in body.items() if key not in _NO_EFFECT})
@@ -127,6 +133,10 @@ def parse(
         raise PeerError("messages holds nothing to answer: a message of role 'user' is missing", param="messages")
     if system and all(turn["role"] != "system" for turn in turns):
         turns = ({"role": "system", "content": system}, *turns)
+    if guidance and (told := [index for index, turn in enumerate(turns) if turn["role"] == "system"]):
+        last = turns[told[-1]]
+        guided = {**last, "content": f"{last['content']}\n{guidance}"}
+        turns = (*turns[: told[-1]], guided, *turns[told[-1] + 1 :])
     asked = request.max_completion_tokens or request.max_tokens or default_tokens
     sampling = {name: value for name in _SAMPLING if (value := getattr(request, name)) is not None}
     sampling.setdefault("temperature", temperature)
