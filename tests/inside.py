@@ -1,6 +1,7 @@
 """A whole server inside the test's own process: everything but the process, for what needs no second one."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ async def inside(
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp) -> AsyncIterator[str]:
+async def listening(app: ASGIApp, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """The address of a socket that the application answers on, for what only a socket shows."""
     stop = asyncio.Event()
 
@@ -64,7 +65,7 @@ async def listening(app: ASGIApp) -> AsyncIterator[str]:
         await stop.wait()
         raise StoppedError
 
-    listener = HttpServer.bind("127.0.0.1", 0)
+    listener = HttpServer.bind("127.0.0.1", 0, tls=tls)
     running = asyncio.create_task(listener.run(app, grace_s=1, beside=asyncio.create_task(until_stopped())))
     try:
         yield listener.url

@@ -183,3 +183,36 @@ async def test_rows_hold_the_settings_of_every_engine() -> None:
     assert rows["engines.scripted_stt.text"] == ("x", "voxgate.toml")
     assert rows["engines.scripted_stt.decode_ms"] == ("0.0", "default")
     assert rows["server.port"] == ("8080", "default")
+
+
+# the server
+
+
+def test_where_the_server_stands(folder: Path) -> None:
+    Path("voxgate.toml").write_text(
+        '[server]\npublic_url = "https://voice.example.com/"\ntrusted_proxies = ["10.0.0.0/8", "fd00::1"]\n'
+        'tls_certificate = "a.crt"\ntls_key = "a.key"\n'
+    )
+    server = load_settings(None, {}).settings.server
+    assert server.public_url == "https://voice.example.com"
+    assert server.trusted_proxies == ("10.0.0.0/8", "fd00::1")
+    assert (server.tls_certificate, server.tls_key) == (Path("a.crt"), Path("a.key"))
+
+
+@pytest.mark.parametrize(
+    ("line", "param", "told"),
+    [
+        ('public_url = "voice.example.com"', "server.public_url", "an address such as"),
+        ('public_url = "ftp://voice.example.com"', "server.public_url", "an address such as"),
+        ('public_url = "https://"', "server.public_url", "an address such as"),
+        ('public_url = "https://voice.example.com/?a=b"', "server.public_url", "an address such as"),
+        ('trusted_proxies = ["10.0.0.1", "nginx"]', "server.trusted_proxies", "'nginx' is neither"),
+        ('tls_key = "a.key"', "server", "belong together"),
+        ('tls_certificate = "a.crt"', "server", "belong together"),
+    ],
+)
+def test_where_a_server_cannot_stand(folder: Path, line: str, param: str, told: str) -> None:
+    Path("voxgate.toml").write_text(f"[server]\n{line}\n")
+    with pytest.raises(ConfigError, match=told) as caught:
+        load_settings(None, {})
+    assert caught.value.param == param

@@ -2,7 +2,7 @@
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,23 +17,29 @@ from voxgate.conversation.speech import speak_file
 from voxgate.domain import Utterance
 from voxgate.engines.registry import Configured, absent, bring_up
 from voxgate.errors import ConfigError, VoxgateError
-from voxgate.gateways.http import HttpServer
+from voxgate.gateways.admission import Admission
+from voxgate.gateways.http import HttpServer, read_tls
+from voxgate.gateways.proxies import parse_networks
 from voxgate.gateways.rest.api import build
 from voxgate.gateways.rest.context import Readiness, Rest
 from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
 from voxgate.ports import AudioDecoder, Metrics, Vad
 from voxgate.services.accounts import Accounts
+from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Idempotency
+from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
 from voxgate.services.usage import UsageReports
 from voxgate.store.accounts import SqlAccounts
 from voxgate.store.books import SqlBooks
+from voxgate.store.client_secrets import SqlClientSecrets, SqlCredentials
 from voxgate.store.database import Database
 from voxgate.store.idempotency import SqlIdempotency
 from voxgate.store.keys import SqlKeys
 from voxgate.store.ledger import SqlLedger
+from voxgate.store.spending import SqlSpending
 from voxgate.store.usage import SqlUsage
 
 log = structlog.get_logger(__name__)
@@ -227,6 +233,17 @@ class Assembled:
 
 
 @asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on for as long as the block does."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
 async def assemble(what: Plan) -> AsyncIterator[Assembled]:
     """Everything wired together. Raises ConfigError, StoreError."""
     metrics = Prometheus()
@@ -241,9 +258,13 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         idempotency = Idempotency(SqlIdempotency(database, clock, ledger))
         sweeper = Sweeper(ledger, SqlBooks(database, clock), idempotency, clock, what.settings.ledger)
         stack.push_async_callback(sweeper.aclose)
+        secrets = SqlClientSecrets(database, clock)
+        admission = Admission(SqlCredentials(keys, secrets), what.settings.limits, clock)
+        await stack.enter_async_context(_beside(admission.live.run()))
         rest = Rest(
-            keys=keys,
-            ledger=ledger,
+            admission=admission,
+            client_secrets=ClientSecrets(secrets, clock),
+            ledger=DailyLimits(ledger, SqlSpending(database), clock),
             usage=UsageReports(SqlUsage(database)),
             idempotency=idempotency,
             prices=what.settings.prices,
@@ -256,7 +277,13 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
             store_answers=database.ping,
             readiness=room.readiness,
         )
-        app = build(rest, allowed_origins=what.settings.server.allowed_origins)
+        address = what.settings.server
+        app = build(
+            rest,
+            allowed_origins=address.allowed_origins,
+            trusted_proxies=parse_networks(address.trusted_proxies),
+            public_url=address.public_url,
+        )
         yield Assembled(app, room, accounts, metrics, sweeper)
 
 
@@ -277,7 +304,8 @@ async def serve(what: Plan, *, on_key: Callable[[str], None], on_ready: Callable
     `on_ready`: called when everything that can be loaded is. Raises ConfigError, StoreError.
     """
     address = what.settings.server
-    with closing(HttpServer.bind(address.host, address.port)) as listener, _alone_in(what.data_dir):
+    tls = read_tls(address.tls_certificate, address.tls_key) if address.tls_certificate and address.tls_key else None
+    with closing(HttpServer.bind(address.host, address.port, tls=tls)) as listener, _alone_in(what.data_dir):
         async with assemble(what) as server:
             if created := await server.accounts.ensure_development_org():
                 on_key(created.key)

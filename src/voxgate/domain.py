@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,14 +183,32 @@ class Voice:
     """`natural`, or `plain` for a voice that is understood but sounds synthetic."""
 
 
+class Scope(StrEnum):
+    """What a client secret may be used for."""
+
+    TRANSCRIPTION = "transcription"
+    SPEECH = "speech"
+    AGENT = "agent"
+    """Conversations: agent sessions, and chat."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: the key that was shown, and whose it is."""
+    """Who is asking: the key that was shown, and whose it is. A client secret stands for the key that minted it."""
 
     key_id: str
     org_id: str
     org_name: str
     tier: Tier
+    max_concurrent: int | None = None
+    """How many requests of this key may run at once; None: as many as the configuration allows any key."""
+    daily_limit: int | None = None
+    """Micro-credits this key may spend a day (UTC); None: whatever the organization has."""
+    scopes: frozenset[Scope] | None = None
+    """What a client secret may be used for; None for an API key, which may do everything."""
+    session: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What a client secret was minted for, as its minter said it; None for an API key. Kept out of repr: it may hold
+    instructions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +244,12 @@ class ApiKey:
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
     """Right to the minute; None for a key that was never used."""
+    max_concurrent: int | None = None
+    """How many of its requests may run at once; None: as many as the configuration allows any key."""
+    daily_limit: int | None = None
+    """Micro-credits it may spend a day (UTC); None: whatever the organization has."""
+    replaced_by: str | None = None
+    """The id of the key that took its place when it was rotated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from voxgate import config
 from voxgate.config import Loaded, Settings
 from voxgate.engines.registry import Configured, configure, usable_cores
 from voxgate.errors import ConfigError
 from voxgate.gateways.limits import LimitSettings
+from voxgate.gateways.proxies import parse_networks
 from voxgate.models.store import ModelSettings, ModelStore, models_root
 from voxgate.observe import LogSettings, ObserveSettings
 from voxgate.services.billing import PriceSettings
@@ -34,12 +36,42 @@ class ServerSettings(Settings):
     """0 takes any free port and prints it."""
     data_dir: Path = Path("data")
     """Folder of the database and of everything else this installation remembers."""
+    public_url: str = ""
+    """Address clients reach the server by, such as `https://voice.example.com`, where it is not the one it listens on;
+    what goes into addresses that answers hold."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and ranges of proxies in front, such as `["10.0.0.7", "fd00::/8"]`: only theirs are the
+    `X-Forwarded-For` and `X-Forwarded-Proto` that are believed."""
+    tls_certificate: Path | None = None
+    """File with the certificate, and those between it and its root, as PEM: the server then speaks HTTPS."""
+    tls_key: Path | None = None
+    """File with its private key as PEM, without a password."""
     allowed_origins: tuple[str, ...] = ("*",)
     """Origins of web pages that may call the API; keys, never cookies, authenticate."""
     shutdown_grace_s: int = Field(default=10, ge=0)
     """How long requests under way may take to end when the server stops."""
     cores: int = Field(default=0, ge=0)
     """Processor cores the engines may use; 0: every one this process may run on."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_networks(value)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be an address such as https://voice.example.com")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "ServerSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together; one of them is missing")
+        return self
 
 
 class StoreSettings(Settings):

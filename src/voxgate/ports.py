@@ -5,10 +5,10 @@ Streams are opened with `async with`, so that leaving early cancels the work beh
 Engine packages name an `EnginePlugin` in the entry-point group `voxgate.engines`; ours do the same.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -22,6 +22,7 @@ from voxgate.domain import (
     Principal,
     Recognition,
     Samples,
+    Scope,
     Speech,
     Tier,
     Transcript,
@@ -185,7 +186,42 @@ class Keys(Protocol):
     """Who is who."""
 
     async def find(self, key: str) -> Principal | None:
-        """The owner of an API key, or None for one that is unknown, revoked or expired."""
+        """The owner of an API key or of a client secret; None for one that is unknown, revoked or expired."""
+        ...
+
+    async def ended(self, key_ids: Collection[str]) -> frozenset[str]:
+        """Those of the keys with these ids that are revoked or expired by now. One query. Raises StoreError."""
+        ...
+
+
+class ClientSecretStore(Protocol):
+    """Short-lived credentials for browsers."""
+
+    async def add(
+        self,
+        secret: str,
+        *,
+        key_id: str,
+        scopes: Collection[Scope],
+        session: Mapping[str, Any],
+        expires_at: datetime,
+    ) -> str:
+        """Store the hash of `secret`, which stands for the key `key_id` until then; its id. Raises StoreError."""
+        ...
+
+
+class Spending(Protocol):
+    """What each key with a daily limit has spent on a day, holds of work under way included. Raises StoreError."""
+
+    async def reserve(self, principal: Principal, day: date, amount: int) -> bool:
+        """Count `amount` micro-credits to the key's day; False, and nothing counted, above `principal.daily_limit`.
+
+        A caller that is cancelled meanwhile has nothing counted.
+        """
+        ...
+
+    async def give_back(self, key_id: str, day: date, amount: int) -> None:
+        """Count `amount` micro-credits less."""
         ...
 
 
@@ -201,6 +237,8 @@ class AccountStore(Protocol):
         grant: int,
         label: str,
         expires_at: datetime | None,
+        max_concurrent: int | None = None,
+        daily_limit: int | None = None,
         only_first: bool = False,
     ) -> tuple[Organization, ApiKey] | None:
         """Store the hash of `key` for the organization named `org`, which exists or is made.
@@ -216,6 +254,19 @@ class AccountStore(Protocol):
 
     async def revoke_key(self, key_id: str) -> ApiKey | None:
         """End a key now; one that was revoked before keeps its time. None for an id that is not known."""
+        ...
+
+    async def rotate_key(
+        self, key_id: str, key: str, *, ends_at: datetime, expires_at: datetime | None
+    ) -> tuple[Organization, ApiKey] | None:
+        """Store the hash of `key`, which takes the place of `key_id` with its label and limits; the old one ends then.
+
+        None, and nothing changed, where the old one is unknown, revoked, expired or was rotated before.
+        """
+        ...
+
+    async def limit_key(self, key_id: str, *, max_concurrent: int | None, daily_limit: int | None) -> ApiKey | None:
+        """Set both limits of a key, which running servers heed from its next request on. None for an unknown id."""
         ...
 
     async def grant(self, org: str, amount: int, *, grant_id: str) -> Organization | None:

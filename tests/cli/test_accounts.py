@@ -103,3 +103,47 @@ def test_an_engine_that_is_badly_configured_keeps_no_one_from_their_keys(voxgate
     (here / "voxgate.toml").write_text('[routing]\nstt = ["no_such_engine"]')
     assert voxgate("keys", "create", "--org", "acme").exit_code == 0
     assert voxgate("check").exit_code == 2
+
+
+def test_a_key_is_rotated_and_the_new_one_printed_alone(voxgate: Voxgate) -> None:
+    voxgate("keys", "create", "--org", "acme", "--label", "shop", "--max-concurrent", "2", "--daily-credits", "1.5")
+    (row,) = (line.split("\t") for line in voxgate("keys", "list").stdout.splitlines())
+    assert row[7:] == ["2", "1.5"]
+    rotated = voxgate("keys", "rotate", row[0], "--grace", "48")
+    assert rotated.exit_code == 0
+    assert KEY.fullmatch(rotated.stdout)
+    assert rotated.stderr.startswith(f"{row[1]} of acme ends ")
+    old, new = (line.split("\t") for line in voxgate("keys", "list").stdout.splitlines())
+    assert old[4].startswith("rotated, ends ")
+    assert (new[3], new[4], new[7:]) == ("shop", "active", ["2", "1.5"])
+    assert voxgate("keys", "rotate", old[0]).exit_code == 2
+    again = json.loads(voxgate("keys", "rotate", new[1], "--grace", "0", "--json").stdout)
+    assert KEY.fullmatch(again["key"] + "\n")
+    assert again["replaces"] == new[0]
+    assert again["old_ends"].endswith("+00:00")
+
+
+def test_a_key_is_limited_and_let_go(voxgate: Voxgate) -> None:
+    voxgate("keys", "create", "--org", "acme")
+    (row,) = (line.split("\t") for line in voxgate("keys", "list").stdout.splitlines())
+    limited = voxgate("keys", "limit", row[1], "--max-concurrent", "3", "--daily-credits", "0.25")
+    assert (limited.exit_code, limited.stdout) == (0, f"{row[1]} of acme: at once 3, credits a day 0.25\n")
+    let_go = voxgate("keys", "limit", row[0], "--daily-credits", "none")
+    assert let_go.stdout == f"{row[1]} of acme: at once 3, credits a day no own limit\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--max-concurrent", "0"],
+        ["--max-concurrent", "many"],
+        ["--daily-credits", "-1"],
+        ["--daily-credits", "lots"],
+    ],
+)
+def test_a_limit_that_is_none(voxgate: Voxgate, arguments: list[str]) -> None:
+    voxgate("keys", "create", "--org", "acme")
+    (row,) = (line.split("\t") for line in voxgate("keys", "list").stdout.splitlines())
+    assert voxgate("keys", "limit", row[0], *arguments).exit_code == 2
+    assert voxgate("keys", "list").stdout.rstrip("\n").endswith("never\t\t")

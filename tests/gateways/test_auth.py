@@ -1,9 +1,12 @@
+from collections.abc import Collection
+from dataclasses import replace
+
 import pytest
 from starlette.datastructures import Headers
 
-from voxgate.domain import Principal, Tier
+from voxgate.domain import Principal, Scope, Tier
 from voxgate.errors import Code, RefusedError
-from voxgate.gateways.auth import authenticate, credential
+from voxgate.gateways.auth import SCOPED, authenticate, check_scope, credential, socket_credential
 
 WHO = Principal("key_1", "org_1", "acme", Tier.FREE)
 
@@ -13,6 +16,9 @@ class OneKey:
 
     async def find(self, key: str) -> Principal | None:
         return WHO if key == "vg_right" else None
+
+    async def ended(self, key_ids: Collection[str]) -> frozenset[str]:
+        raise AssertionError("nobody asks")
 
 
 @pytest.mark.parametrize(
@@ -46,3 +52,59 @@ async def test_who_has_no_key_is_refused_and_the_key_is_not_repeated(headers: di
         await authenticate(OneKey(), Headers(headers))
     assert caught.value.code is Code.INVALID_API_KEY
     assert "vg_wrong" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("api_key=vg_right", "vg_right"),
+        ("model=x&api_key=vg_right&y=", "vg_right"),
+        ("api_key=%76g_right", "vg_right"),
+        ("api_key=+vg_right+", "vg_right"),
+        ("api_key=&api_key=vg_right", "vg_right"),
+        ("", None),
+        ("api_key", None),
+        ("api_key=", None),
+        ("api_key=%20", None),
+        ("API_KEY=vg_right", None),
+        ("token=vg_right", None),
+        ("\xff=\xfe;&&==", None),
+    ],
+)
+def test_where_a_key_may_stand_in_a_sockets_address(query: str, key: str | None) -> None:
+    assert socket_credential(Headers({}), query.encode("latin-1")) == key
+    assert socket_credential(Headers({"X-API-Key": "vg_header"}), query.encode("latin-1")) == "vg_header"
+
+
+@pytest.mark.parametrize(
+    ("path", "opening"),
+    [
+        ("/v1/audio/transcriptions", {Scope.TRANSCRIPTION}),
+        ("/v1/audio/speech", {Scope.SPEECH}),
+        ("/v1/chat/completions", {Scope.AGENT}),
+        ("/v1/models", set(Scope)),
+        ("/v1/models/whisper-1", set(Scope)),
+        ("/v1/audio/voices", set(Scope)),
+        ("/v1/modelsx", set()),
+        ("/v1/realtime/client_secrets", set()),
+        ("/v1/credits", set()),
+        ("/v1/usage", set()),
+        ("/v1/audio", set()),
+        ("/v1/", set()),
+    ],
+)
+def test_what_each_scope_opens(path: str, opening: set[Scope]) -> None:
+    check_scope(WHO, path)  # an API key may do everything
+    for scope in Scope:
+        secret = replace(WHO, scopes=frozenset({scope}))
+        if scope in opening:
+            check_scope(secret, path)
+            continue
+        with pytest.raises(RefusedError) as caught:
+            check_scope(secret, path)
+        assert caught.value.code is Code.PERMISSION_DENIED
+        assert all(f"'{name}'" in caught.value.message for name in opening)
+
+
+def test_no_path_is_scoped_below_another() -> None:
+    assert not [(a, b) for a in SCOPED for b in SCOPED if a != b and f"{a}/".startswith(f"{b}/")]

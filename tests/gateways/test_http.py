@@ -1,7 +1,10 @@
 import asyncio
 import os
+import shutil
 import signal
 import socket
+import ssl
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -9,9 +12,10 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from tests.conftest import absent
 from tests.inside import listening
 from voxgate.errors import ConfigError
-from voxgate.gateways.http import HttpServer
+from voxgate.gateways.http import HttpServer, read_tls
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,3 +102,67 @@ async def test_work_beside_that_fails_ends_the_server_with_its_error() -> None:
         pytest.raises(ConfigError, match="the engines cannot run"),
     ):
         await asyncio.wait_for(server.run(hello, grace_s=1, beside=asyncio.create_task(load())), 5)
+
+
+def certificate(folder: Path, name: str, *more: str) -> tuple[Path, Path]:
+    """A certificate for localhost and its key, made on the spot."""
+    if shutil.which("openssl") is None:
+        absent("openssl", "openssl")
+    signed, key = folder / f"{name}.crt", folder / f"{name}.key"
+    command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2 -keyout {key} -out {signed}"
+    about = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", *(more or ["-nodes"])]
+    subprocess.run([*command.split(), *about], check=True, capture_output=True)
+    return signed, key
+
+
+async def test_https_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    signed, key = certificate(tmp_path, "own")
+    async with listening(hello, tls=read_tls(signed, key)) as url:
+        assert url.startswith("https://127.0.0.1:")
+        verifying = ssl.create_default_context(cafile=signed)
+        async with httpx.AsyncClient(trust_env=False, verify=verifying) as client:
+            assert (await client.get(url)).text == "hello"
+        async with httpx.AsyncClient(trust_env=False) as stranger:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await stranger.get(url)
+        async with httpx.AsyncClient(trust_env=False) as plain:
+            with pytest.raises(httpx.TransportError):
+                await plain.get(url.replace("https", "http"))
+
+
+def test_old_versions_of_tls_are_not_spoken(tmp_path: Path) -> None:
+    assert read_tls(*certificate(tmp_path, "own")).minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_certificates_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+    signed, key = certificate(tmp_path, "own")
+    _, other = certificate(tmp_path, "other")
+    locked_signed, locked = certificate(tmp_path, "locked", "-passout", "pass:sesame")
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    for files, told in (
+        ((tmp_path / "none.crt", key), "server.tls_certificate: .*none.crt cannot be read: No such file"),
+        ((signed, tmp_path / "none.key"), "server.tls_key: .*none.key cannot be read: No such file"),
+        ((signed, tmp_path), "server.tls_key: .* cannot be read: Is a directory"),
+        ((signed, other), "other.key is not the key of .*own.crt"),
+        ((empty, key), "empty.pem or .*own.key is no PEM file"),
+        ((signed, empty), "own.crt or .*empty.pem is no PEM file"),
+        ((locked_signed, locked), "locked with a password"),
+    ):
+        with pytest.raises(ConfigError, match=told) as caught:
+            read_tls(*files)
+        assert (caught.value.param or "").startswith("server.tls_")
+        assert "PRIVATE" not in caught.value.message
+
+
+async def test_nobody_is_believed_about_where_a_request_came_from() -> None:
+    """uvicorn's own middleware believes whoever asks from this machine."""
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await hello(scope, receive, send)
+
+    async with listening(app) as url, httpx.AsyncClient(trust_env=False) as client:
+        await client.get(url, headers={"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"})
+    assert (seen[0]["client"][0], seen[0]["scheme"]) == ("127.0.0.1", "http")

@@ -11,6 +11,8 @@ def test_the_limits_of_the_contract() -> None:
     assert limits.speech_input_characters == 10_000
     assert (limits.prompt_characters, limits.hint_terms) == (2_000, 16)
     assert limits.slow_reader_s == 10
+    assert limits.client_secret_s == 60
+    assert limits.key_check_s < 5, "a revocation reaches live work within five seconds"
 
 
 @pytest.mark.parametrize("name", list(LimitSettings.model_fields))

@@ -1,5 +1,5 @@
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from voxgate.clock import FakeClock
 from voxgate.domain import MICRO, Tier
 from voxgate.errors import Code, PeerError
-from voxgate.services.accounts import DEVELOPMENT_CREDITS, Accounts
+from voxgate.services.accounts import DEVELOPMENT_CREDITS, Accounts, KeyLimits
 from voxgate.store.accounts import SqlAccounts
 from voxgate.store.database import Database
 from voxgate.store.keys import SqlKeys
@@ -151,3 +151,76 @@ async def test_a_grant_id_is_checked(accounts: Accounts, grant_id: str) -> None:
     with pytest.raises(PeerError) as caught:
         await accounts.add_credits("acme", Decimal(1), grant_id=grant_id)
     assert caught.value.param == "grant_id"
+
+
+NOW = FakeClock().now()
+
+
+async def test_a_key_is_rotated_by_id_or_prefix(accounts: Accounts) -> None:
+    limits = KeyLimits(max_concurrent=4, daily_credits=Decimal("0.5"))
+    first = await accounts.create_key("acme", label="shop", limits=limits)
+    made, old = await accounts.rotate_key(first.info.prefix, grace=timedelta(hours=24), now=NOW)
+    assert made.key != first.key
+    assert made.key not in repr(made)
+    assert (made.info.label, made.info.max_concurrent, made.info.daily_limit) == ("shop", 4, 500_000)
+    assert made.info.expires_at is None
+    assert (old.id, old.expires_at, old.replaced_by) == (first.info.id, NOW + timedelta(hours=24), made.info.id)
+    with pytest.raises(PeerError, match="rotated before"):
+        await accounts.rotate_key(first.info.id, grace=timedelta(), now=NOW)
+    with pytest.raises(PeerError) as caught:
+        await accounts.rotate_key(first.key, grace=timedelta(), now=NOW)
+    assert caught.value.code is Code.NOT_FOUND
+    assert first.key not in caught.value.message
+
+
+async def test_a_rotated_key_lives_as_long_as_the_old_one_was_made_for(accounts: Accounts) -> None:
+    first = await accounts.create_key("acme", expires_at=NOW + timedelta(days=30))
+    later = NOW + timedelta(days=20)
+    second, _ = await accounts.rotate_key(first.info.id, grace=timedelta(hours=1), now=later)
+    assert second.info.expires_at == later + timedelta(days=30)
+    third, _ = await accounts.rotate_key(
+        second.info.id, grace=timedelta(hours=1), now=later, lifetime=timedelta(days=5)
+    )
+    assert third.info.expires_at == later + timedelta(days=5)
+
+
+@pytest.mark.parametrize("grace", [timedelta(seconds=-1), timedelta(days=90, seconds=1)])
+async def test_a_grace_has_its_bounds(accounts: Accounts, grace: timedelta) -> None:
+    made = await accounts.create_key("acme")
+    with pytest.raises(PeerError) as caught:
+        await accounts.rotate_key(made.info.id, grace=grace, now=NOW)
+    assert caught.value.param == "grace"
+
+
+async def test_limits_change_one_by_one(accounts: Accounts) -> None:
+    made = await accounts.create_key("acme", limits=KeyLimits(max_concurrent=4))
+    changed = await accounts.limit_key(made.info.id, {"daily_credits": Decimal("0.000001")})
+    assert (changed.max_concurrent, changed.daily_limit) == (4, 1)
+    changed = await accounts.limit_key(made.info.prefix, {"max_concurrent": None})
+    assert (changed.max_concurrent, changed.daily_limit) == (None, 1)
+    assert KeyLimits.of(changed) == KeyLimits(None, Decimal("0.000001"))
+    with pytest.raises(PeerError) as caught:
+        await accounts.limit_key("key_unknown", {"max_concurrent": 1})
+    assert caught.value.code is Code.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("limits", "param"),
+    [
+        (KeyLimits(max_concurrent=0), "max_concurrent"),
+        (KeyLimits(max_concurrent=1_000_001), "max_concurrent"),
+        (KeyLimits(daily_credits=Decimal(-1)), "daily_credits"),
+        (KeyLimits(daily_credits=Decimal("0.0000001")), "daily_credits"),
+        (KeyLimits(daily_credits=Decimal("NaN")), "daily_credits"),
+    ],
+)
+async def test_limits_are_checked(accounts: Accounts, limits: KeyLimits, param: str) -> None:
+    with pytest.raises(PeerError) as caught:
+        await accounts.create_key("acme", limits=limits)
+    assert caught.value.param == param
+    made = await accounts.create_key("acme")
+    with pytest.raises(PeerError) as caught:
+        await accounts.limit_key(
+            made.info.id, {"max_concurrent": limits.max_concurrent, "daily_credits": limits.daily_credits}
+        )
+    assert caught.value.param == param

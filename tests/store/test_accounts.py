@@ -91,6 +91,55 @@ async def test_revoking_again_keeps_the_first_time(accounts: SqlAccounts, clock:
     assert await accounts.revoke_key("key_unknown") is None
 
 
+async def test_a_rotated_key_ends_and_the_new_one_is_as_it_was(accounts: SqlAccounts, clock: FakeClock) -> None:
+    _, old = await _add(accounts, 1)
+    await accounts.limit_key(old.id, max_concurrent=2, daily_limit=5)
+    ends, expires = clock.now() + timedelta(hours=1), clock.now() + timedelta(days=9)
+    rotated = await accounts.rotate_key(old.id, f"vg_{2:040d}", ends_at=ends, expires_at=expires)
+    assert rotated is not None
+    org, new = rotated
+    assert (org.name, new.label, new.max_concurrent, new.daily_limit) == ("acme", "key 1", 2, 5)
+    assert (new.expires_at, new.replaced_by) == (expires, None)
+    [former] = [key for key in await accounts.keys() if key.id == old.id]
+    assert (former.expires_at, former.replaced_by, former.revoked_at) == (ends, new.id, None)
+
+
+async def test_a_grace_prolongs_nothing(accounts: SqlAccounts, clock: FakeClock) -> None:
+    soon = clock.now() + timedelta(minutes=5)
+    added = await accounts.add_key("vg_" + "a" * 40, org="acme", tier=Tier.PRO, grant=0, label="", expires_at=soon)
+    assert added is not None
+    await accounts.rotate_key(added[1].id, "vg_" + "b" * 40, ends_at=clock.now() + timedelta(hours=1), expires_at=None)
+    assert sorted(str(key.expires_at) for key in await accounts.keys()) == sorted(["None", str(soon)])
+
+
+async def test_a_key_that_ended_is_not_rotated_nor_one_twice(accounts: SqlAccounts, clock: FakeClock) -> None:
+    ends = clock.now() + timedelta(hours=1)
+    _, revoked = await _add(accounts, 1)
+    await accounts.revoke_key(revoked.id)
+    added = await accounts.add_key("vg_" + "a" * 40, org="acme", tier=Tier.PRO, grant=0, label="", expires_at=ends)
+    assert added is not None
+    clock.advance(3600)
+    _, running = await _add(accounts, 3)
+    many = await asyncio.gather(
+        *(
+            accounts.rotate_key(key_id, f"vg_{number:040d}", ends_at=clock.now(), expires_at=None)
+            for number, key_id in enumerate([revoked.id, added[1].id, "key_unknown", running.id, running.id], 10)
+        )
+    )
+    assert [outcome is None for outcome in many[:3]] == [True] * 3
+    assert sorted(outcome is None for outcome in many[3:]) == [False, True], "of two at once, one"
+    assert len(await accounts.keys()) == 4
+
+
+async def test_limits_are_set_and_taken_away(accounts: SqlAccounts) -> None:
+    _, key = await _add(accounts, 1)
+    limited = await accounts.limit_key(key.id, max_concurrent=1, daily_limit=0)
+    assert limited is not None
+    assert (limited.max_concurrent, limited.daily_limit) == (1, 0)
+    assert await accounts.limit_key(key.id, max_concurrent=None, daily_limit=None) == key
+    assert await accounts.limit_key("key_unknown", max_concurrent=1, daily_limit=1) is None
+
+
 async def test_a_grant_is_posted_once_for_its_id(accounts: SqlAccounts) -> None:
     await _add(accounts, 1)
     granted = await asyncio.gather(*(accounts.grant("acme", 5, grant_id="order 17") for _ in range(10)))

@@ -89,6 +89,33 @@ async def test_a_revoked_key_ends_at_once_whoever_revoked_it(
     await command_line.aclose()
 
 
+async def test_the_limits_of_a_key_come_with_its_owner(keys: SqlKeys, accounts: SqlAccounts) -> None:
+    key = _new()
+    stored = await _add(accounts, key, max_concurrent=3, daily_limit=2**40)
+    found = await keys.find(key)
+    assert found is not None
+    assert (found.max_concurrent, found.daily_limit, found.scopes) == (3, 2**40, None)
+    await accounts.limit_key(stored.id, max_concurrent=None, daily_limit=7)
+    found = await keys.find(key)
+    assert found is not None
+    assert (found.max_concurrent, found.daily_limit) == (None, 7), "heeded from the next request on"
+
+
+async def test_which_keys_have_ended(keys: SqlKeys, accounts: SqlAccounts, clock: FakeClock) -> None:
+    soon = clock.now() + timedelta(seconds=60)
+    running, expiring, revoked = [
+        (await _add(accounts, _new(), expires_at=expires)).id for expires in (None, soon, None)
+    ]
+    asked = [running, expiring, revoked, "key_unknown"]
+    assert await keys.ended(asked) == {"key_unknown"}
+    assert await keys.ended([]) == frozenset()
+    await accounts.revoke_key(revoked)
+    clock.advance(59.999)
+    assert await keys.ended(asked) == {revoked, "key_unknown"}
+    clock.advance(0.001)
+    assert await keys.ended(asked) == {expiring, revoked, "key_unknown"}
+
+
 async def test_the_last_use_is_written_once_a_minute(keys: SqlKeys, accounts: SqlAccounts, clock: FakeClock) -> None:
     async def last_use() -> object:
         await keys.aclose()

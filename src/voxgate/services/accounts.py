@@ -1,11 +1,12 @@
 """Organizations, their keys and their credits, as people administer them."""
 
 import secrets
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from voxgate.domain import ApiKey, Organization, Tier
+from voxgate.domain import MICRO, ApiKey, Organization, Tier
 from voxgate.errors import Code, PeerError
 from voxgate.ports import AccountStore
 from voxgate.services.billing import to_micro
@@ -22,6 +23,12 @@ DEVELOPMENT_CREDITS = Decimal(1_000_000)
 MAX_GRANT = Decimal(1_000_000_000)
 """Credits one grant may add: a slip of the keyboard, not a business."""
 
+MAX_CONCURRENT = 1_000_000
+"""Requests at once that a key may be limited to: beyond any server."""
+
+MAX_GRACE = timedelta(days=90)
+"""How long a rotated key may go on."""
+
 _NAME_LENGTH = 100
 
 
@@ -33,6 +40,32 @@ class NewKey:
     """The secret itself: print it once, keep it nowhere."""
     info: ApiKey
     org: Organization
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What one key may use up; None: no limit of its own."""
+
+    max_concurrent: int | None = None
+    """Requests at once, at least 1."""
+    daily_credits: Decimal | None = None
+    """Credits a day (UTC), to the micro-credit. 0: only what is free."""
+
+    @classmethod
+    def of(cls, key: ApiKey) -> "KeyLimits":
+        """The limits a key has."""
+        daily = None if key.daily_limit is None else Decimal(key.daily_limit) / MICRO
+        return cls(key.max_concurrent, daily)
+
+    def checked_concurrency(self) -> int | None:
+        """`max_concurrent`. Raises PeerError where it is none."""
+        if self.max_concurrent is not None and not 1 <= self.max_concurrent <= MAX_CONCURRENT:
+            raise PeerError(f"max_concurrent must be between 1 and {MAX_CONCURRENT:,}", param="max_concurrent")
+        return self.max_concurrent
+
+    def daily_micro(self) -> int | None:
+        """`daily_credits` in micro-credits. Raises PeerError where it is no amount."""
+        return None if self.daily_credits is None else _amount(self.daily_credits, "daily_credits")
 
 
 class Accounts:
@@ -49,20 +82,21 @@ class Accounts:
         credits: Decimal = Decimal(0),  # noqa: A002 - as the command line calls it
         label: str = "",
         expires_at: datetime | None = None,
+        limits: KeyLimits | None = None,
     ) -> NewKey:
         """Make a key for an organization, and the organization where there is none of that name.
 
         `tier` and `credits` are for a new organization; one that exists keeps its own. `expires_at` carries a time
         zone. Raises PeerError naming the parameter.
         """
-        created = await self._add_key(org, tier, credits, label, expires_at, only_first=False)
+        created = await self._add_key(org, tier, credits, label, expires_at, limits or KeyLimits(), only_first=False)
         assert created is not None, "only the development organization may find itself unneeded"
         return created
 
     async def ensure_development_org(self) -> NewKey | None:
         """Where there is no organization at all: one of tier `owner` with ample credits, and its key. Else None."""
         return await self._add_key(
-            DEVELOPMENT_ORG, Tier.OWNER, DEVELOPMENT_CREDITS, "first start", None, only_first=True
+            DEVELOPMENT_ORG, Tier.OWNER, DEVELOPMENT_CREDITS, "first start", None, KeyLimits(), only_first=True
         )
 
     async def keys(self, org: str | None = None) -> tuple[ApiKey, ...]:
@@ -74,14 +108,45 @@ class Accounts:
 
         Raises PeerError `not_found`, or `invalid_value` for a prefix that several keys share.
         """
-        found = [key for key in await self._store.keys() if reference in (key.id, key.prefix)]
-        if len(found) > 1:
-            raise PeerError("several keys begin with this prefix; name one by its id", param="key")
-        revoked = await self._store.revoke_key(found[0].id) if found else None
+        revoked = await self._store.revoke_key((await self._key(reference)).id)
         if revoked is None:
-            # Not repeated: whoever pastes a whole key here must not find it in a log.
-            raise PeerError("no key has this id or prefix; see `voxgate keys list`", code=Code.NOT_FOUND, param="key")
+            raise _no_key()
         return revoked
+
+    async def rotate_key(
+        self, reference: str, *, grace: timedelta, now: datetime, lifetime: timedelta | None = None
+    ) -> tuple[NewKey, ApiKey]:
+        """A new key with the label and the limits of an old one, and the old one, which ends after `grace`.
+
+        `lifetime`: of the new key, from `now`; absent: as long as the old one was made for, if it was to end at all.
+        Raises PeerError: as `revoke_key`, or `invalid_value` for a key that ended or was rotated before.
+        """
+        if not timedelta() <= grace <= MAX_GRACE:
+            raise PeerError(f"a grace is 0 to {MAX_GRACE.days * 24} hours", param="grace")
+        old = await self._key(reference)
+        if lifetime is None and old.expires_at is not None:
+            lifetime = old.expires_at - old.created_at
+        key = _new_key()
+        ends_at, expires_at = now + grace, None if lifetime is None else now + lifetime
+        rotated = await self._store.rotate_key(old.id, key, ends_at=ends_at, expires_at=expires_at)
+        if rotated is None:
+            raise PeerError("this key is revoked, expired or was rotated before", param="key")
+        organization, info = rotated
+        return NewKey(key=key, info=info, org=organization), await self._key(old.id)
+
+    async def limit_key(self, reference: str, changes: Mapping[str, int | Decimal | None]) -> ApiKey:
+        """Change limits of a key: `max_concurrent`, `daily_credits`, each a number or None for no limit of its own.
+
+        What is not named stays as it is. Raises PeerError: as `revoke_key`, or naming the limit.
+        """
+        key = await self._key(reference)
+        limits = replace(KeyLimits.of(key), **changes)  # type: ignore[arg-type]
+        changed = await self._store.limit_key(
+            key.id, max_concurrent=limits.checked_concurrency(), daily_limit=limits.daily_micro()
+        )
+        if changed is None:
+            raise _no_key()
+        return changed
 
     async def add_credits(
         self,
@@ -116,6 +181,14 @@ class Accounts:
         """Every organization and its balance, by name."""
         return tuple(await self._store.organizations())
 
+    async def _key(self, reference: str) -> ApiKey:
+        found = [key for key in await self._store.keys() if reference in (key.id, key.prefix)]
+        if len(found) > 1:
+            raise PeerError("several keys begin with this prefix; name one by its id", param="key")
+        if not found:
+            raise _no_key()
+        return found[0]
+
     async def _add_key(
         self,
         org: str,
@@ -123,6 +196,7 @@ class Accounts:
         credits: Decimal,  # noqa: A002
         label: str,
         expires_at: datetime | None,
+        limits: KeyLimits,
         *,
         only_first: bool,
     ) -> NewKey | None:
@@ -130,7 +204,7 @@ class Accounts:
             raise PeerError("an expiry needs a time zone", param="expires_at")
         if len(label) > _NAME_LENGTH or not label.isprintable():
             raise PeerError(f"a label has at most {_NAME_LENGTH} printable characters", param="label")
-        key = f"vg_{secrets.token_urlsafe(KEY_BYTES)}"
+        key = _new_key()
         stored = await self._store.add_key(
             key,
             org=_name(org),
@@ -138,12 +212,23 @@ class Accounts:
             grant=_amount(credits),
             label=label,
             expires_at=expires_at,
+            max_concurrent=limits.checked_concurrency(),
+            daily_limit=limits.daily_micro(),
             only_first=only_first,
         )
         if stored is None:
             return None
         organization, info = stored
         return NewKey(key=key, info=info, org=organization)
+
+
+def _new_key() -> str:
+    return f"vg_{secrets.token_urlsafe(KEY_BYTES)}"
+
+
+def _no_key() -> PeerError:
+    # The reference is not repeated: whoever pastes a whole key here must not find it in a log.
+    return PeerError("no key has this id or prefix; see `voxgate keys list`", code=Code.NOT_FOUND, param="key")
 
 
 def _name(org: str) -> str:
@@ -153,13 +238,13 @@ def _name(org: str) -> str:
     return name
 
 
-def _amount(credits: Decimal) -> int:  # noqa: A002
+def _amount(credits: Decimal, param: str = "credits") -> int:  # noqa: A002
     if not credits.is_finite() or not 0 <= credits <= MAX_GRANT:
-        raise PeerError(f"credits must be between 0 and {MAX_GRANT:,}", param="credits")
+        raise PeerError(f"{param} must be between 0 and {MAX_GRANT:,}", param=param)
     try:
         return to_micro(credits)
     except ValueError as error:
-        raise PeerError(str(error), param="credits") from error
+        raise PeerError(str(error), param=param) from error
 
 
 def _no_organization(org: str) -> PeerError:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +15,8 @@ from voxgate.errors import RefusedError
 from voxgate.store.database import Database
 from voxgate.store.keys import PREFIX_LENGTH, digest
 from voxgate.store.schema import BALANCE_LIMIT, Kind, api_keys, organizations, postings
+
+_NOT_KNOWN_YET = "rotating"  # what `replaced_by` holds for the rest of the transaction
 
 
 class SqlAccounts:
@@ -33,9 +35,10 @@ class SqlAccounts:
         grant: int,
         label: str,
         expires_at: datetime | None,
+        max_concurrent: int | None = None,
+        daily_limit: int | None = None,
         only_first: bool = False,
     ) -> tuple[Organization, ApiKey] | None:
-        key_id = f"key_{secrets.token_hex(12)}"
         at = self._clock.now()
 
         async def add(connection: AsyncConnection) -> tuple[Organization, ApiKey] | None:
@@ -47,18 +50,16 @@ class SqlAccounts:
             if made is None and only_first:
                 return None  # another server was first, between our look and our insert
             [owner] = await _organizations(connection, org)
-            await connection.execute(
-                insert(api_keys).values(
-                    id=key_id,
-                    org_id=owner.id,
-                    digest=digest(key),
-                    prefix=key[:PREFIX_LENGTH],
-                    label=label,
-                    created_at=at,
-                    expires_at=expires_at,
-                )
+            stored = await _insert_key(
+                connection,
+                key,
+                org_id=owner.id,
+                label=label,
+                created_at=at,
+                expires_at=expires_at,
+                max_concurrent=max_concurrent,
+                daily_limit=daily_limit,
             )
-            [stored] = await _keys(connection, api_keys.c.id == key_id)
             return owner, stored
 
         return await self._database.write(add)
@@ -80,6 +81,60 @@ class SqlAccounts:
             return found[0] if found else None
 
         return await self._database.write(revoke)
+
+    async def rotate_key(
+        self, key_id: str, key: str, *, ends_at: datetime, expires_at: datetime | None
+    ) -> tuple[Organization, ApiKey] | None:
+        at = self._clock.now()
+        old = api_keys.c
+
+        async def rotate(connection: AsyncConnection) -> tuple[Organization, ApiKey] | None:
+            # Changed first: its lock makes a second rotation wait, and then find that this one was there before.
+            row = (
+                await connection.execute(
+                    update(api_keys)
+                    .where(
+                        old.id == key_id,
+                        old.revoked_at.is_(None),
+                        old.replaced_by.is_(None),
+                        or_(old.expires_at.is_(None), old.expires_at > at),
+                    )
+                    .values(
+                        replaced_by=_NOT_KNOWN_YET,
+                        expires_at=case((old.expires_at < ends_at, old.expires_at), else_=ends_at),
+                    )
+                    .returning(old.org_id, old.label, old.max_concurrent, old.daily_limit)
+                )
+            ).one_or_none()
+            if row is None:
+                return None
+            stored = await _insert_key(
+                connection,
+                key,
+                org_id=row.org_id,
+                label=row.label,
+                created_at=at,
+                expires_at=expires_at,
+                max_concurrent=row.max_concurrent,
+                daily_limit=row.daily_limit,
+            )
+            await connection.execute(update(api_keys).where(old.id == key_id).values(replaced_by=stored.id))
+            [owner] = await _organizations(connection, stored.org_name)
+            return owner, stored
+
+        return await self._database.write(rotate)
+
+    async def limit_key(self, key_id: str, *, max_concurrent: int | None, daily_limit: int | None) -> ApiKey | None:
+        async def limit(connection: AsyncConnection) -> ApiKey | None:
+            await connection.execute(
+                update(api_keys)
+                .where(api_keys.c.id == key_id)
+                .values(max_concurrent=max_concurrent, daily_limit=daily_limit)
+            )
+            found = await _keys(connection, api_keys.c.id == key_id)
+            return found[0] if found else None
+
+        return await self._database.write(limit)
 
     async def grant(self, org: str, amount: int, *, grant_id: str) -> Organization | None:
         at = self._clock.now()
@@ -139,6 +194,16 @@ class SqlAccounts:
         return (sqlite if self._database.dialect == "sqlite" else postgresql).insert(table)
 
 
+async def _insert_key(connection: AsyncConnection, key: str, **columns: Any) -> ApiKey:
+    """Store the hash of `key` with these columns."""
+    key_id = f"key_{secrets.token_hex(12)}"
+    await connection.execute(
+        insert(api_keys).values(id=key_id, digest=digest(key), prefix=key[:PREFIX_LENGTH], **columns)
+    )
+    [stored] = await _keys(connection, api_keys.c.id == key_id)
+    return stored
+
+
 async def _organizations(connection: AsyncConnection, name: str | None) -> list[Organization]:
     query = select(organizations).order_by(organizations.c.name)
     if name is not None:
@@ -174,4 +239,7 @@ def _key(row: Row[Any]) -> ApiKey:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        max_concurrent=row.max_concurrent,
+        daily_limit=row.daily_limit,
+        replaced_by=row.replaced_by,
     )

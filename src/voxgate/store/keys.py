@@ -1,4 +1,4 @@
-"""Who a key belongs to.
+"""Who a key belongs to, and whether it still does.
 
 A key is kept as its SHA-256, without salt or stretching: those protect secrets that people choose, by making guesses
 dear. Ours are 256 random bits; 2^255 guesses are out of reach at any speed, and a plain hash can be looked up by index.
@@ -11,10 +11,11 @@ Keys are not cached: a lookup costs 0.4 ms, and so a revoked key stops working a
 import asyncio
 import hashlib
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voxgate.clock import Clock
@@ -38,12 +39,19 @@ _OWNER = (
     select(
         api_keys.c.id,
         api_keys.c.expires_at,
+        api_keys.c.max_concurrent,
+        api_keys.c.daily_limit,
         organizations.c.id.label("org_id"),
         organizations.c.name,
         organizations.c.tier,
     )
     .join_from(api_keys, organizations)
     .where(api_keys.c.digest == bindparam("hashed"), api_keys.c.revoked_at.is_(None))
+)
+_ALIVE = select(api_keys.c.id).where(
+    api_keys.c.id.in_(bindparam("key_ids", expanding=True)),
+    api_keys.c.revoked_at.is_(None),
+    or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > bindparam("now", type_=api_keys.c.expires_at.type)),
 )
 _NOTE_USE = update(api_keys).where(api_keys.c.id == bindparam("key_id")).values(last_used_at=bindparam("now"))
 
@@ -71,12 +79,28 @@ class SqlKeys:
             row = (await connection.execute(_OWNER, {"hashed": hashed})).one_or_none()
             if row is None or (row.expires_at is not None and row.expires_at <= self._clock.now()):
                 return None
-            return Principal(key_id=row.id, org_id=row.org_id, org_name=row.name, tier=Tier(row.tier))
+            return Principal(
+                key_id=row.id,
+                org_id=row.org_id,
+                org_name=row.name,
+                tier=Tier(row.tier),
+                max_concurrent=row.max_concurrent,
+                daily_limit=row.daily_limit,
+            )
 
         principal = await self._database.read(look)
         if principal is not None:
             self._touch(principal.key_id)
         return principal
+
+    async def ended(self, key_ids: Collection[str]) -> frozenset[str]:
+        asked = frozenset(key_ids)
+
+        async def look(connection: AsyncConnection) -> frozenset[str]:
+            parameters = {"key_ids": list(asked), "now": self._clock.now()}
+            return asked - frozenset((await connection.execute(_ALIVE, parameters)).scalars())
+
+        return await self._database.read(look) if asked else frozenset()
 
     async def aclose(self) -> None:
         """Wait until the last uses are written; call it before the database is closed."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -30,7 +31,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration. A database at it is used as it is; Alembic, 0.3 s to import, stays out of the start."""
 
 BALANCE_LIMIT = 2**62
@@ -102,8 +103,37 @@ api_keys = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
+    Column("max_concurrent", Integer),
+    Column("daily_limit", BigInteger),
+    Column("replaced_by", String(32)),
 )
 """Keys as the SHA-256 of their text, in hexadecimal (see `keys.digest`); `prefix` is for people."""
+
+client_secrets = Table(
+    "client_secrets",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("key_id", String(32), ForeignKey("api_keys.id"), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("session", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+"""Short-lived stand-ins for keys, as the SHA-256 of their text; removed some time after they expired."""
+
+key_spending = Table(
+    "key_spending",
+    metadata,
+    Column("key_id", String(32), ForeignKey("api_keys.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("spent", BigInteger, nullable=False),
+    CheckConstraint("spent >= 0", name="spent_not_negative"),
+)
+"""Micro-credits that keys with a daily limit have spent or set aside on a day (UTC).
+
+A counter beside the ledger, not part of it: it may count too much where a server is killed, never too little.
+"""
 
 holds = Table(
     "holds",

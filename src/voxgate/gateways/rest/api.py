@@ -15,7 +15,8 @@ from starlette.types import ASGIApp
 
 from voxgate import __version__
 from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
-from voxgate.gateways.rest import chat, info, speech, transcriptions, usage
+from voxgate.gateways.proxies import Network, TrustedProxies
+from voxgate.gateways.rest import chat, client_secrets, info, speech, transcriptions, usage
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.gateways.rest.context import Rest
 from voxgate.gateways.rest.edge import CLIENT_GONE, GUARDED, Edge, RequestIds, hidden
@@ -31,18 +32,28 @@ CHARGING = ("/v1/audio/transcriptions", "/v1/audio/speech", "/v1/chat/completion
 _HTTP_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE, 408: Code.REQUEST_TIMEOUT}
 
 
-def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
-    """The whole REST surface, with its middleware, over one server's services."""
+def build(
+    rest: Rest,
+    *,
+    allowed_origins: tuple[str, ...] = ("*",),
+    trusted_proxies: tuple[Network, ...] = (),
+    public_url: str = "",
+) -> ASGIApp:
+    """The whole REST surface, with its middleware, over one server's services.
+
+    `public_url`: what the API's description names as the server's address; empty: where it was asked.
+    """
     app = FastAPIOffline(  # the pages' scripts come from this server, not from somebody's CDN
         title="Voxgate",
         version=__version__,
         summary="The self-hosted realtime voice gateway.",
         redoc_url=None,
         static_url="/docs/assets",
+        servers=[{"url": public_url}] if public_url else None,
         swagger_ui_parameters={"persistAuthorization": True},
     )
     bearer = HTTPBearer(auto_error=False, description="An API key of this installation: `voxgate keys create`")
-    for room in (transcriptions, speech, chat, info, usage):
+    for room in (transcriptions, speech, chat, info, usage, client_secrets):
         app.include_router(room.router(rest), dependencies=[Depends(bearer)])
     app.include_router(info.operations(rest))
     app.add_exception_handler(VoxgateError, _told)
@@ -52,7 +63,7 @@ def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
     app.add_exception_handler(Exception, _unexpected)
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
     once = Idempotent(app, idempotency=rest.idempotency, paths=CHARGING)
-    edge: ASGIApp = Edge(once, keys=rest.keys, limits=rest.limits, metrics=rest.metrics)
+    edge: ASGIApp = Edge(once, admission=rest.admission, limits=rest.limits, metrics=rest.metrics)
     crossing: ASGIApp = CORSMiddleware(
         edge,
         allow_origins=allowed_origins,
@@ -61,7 +72,7 @@ def build(rest: Rest, *, allowed_origins: tuple[str, ...] = ("*",)) -> ASGIApp:
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )
-    return RequestIds(crossing)
+    return TrustedProxies(RequestIds(crossing), trusted_proxies)
 
 
 def _openapi(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:

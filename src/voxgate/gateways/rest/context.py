@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from voxgate.domain import Principal
+from voxgate.gateways.admission import Admission
 from voxgate.gateways.limits import LimitSettings
 from voxgate.observe import Prometheus
-from voxgate.ports import AudioDecoder, Keys, Ledger, Vad
+from voxgate.ports import AudioDecoder, Ledger, Vad
 from voxgate.services.billing import PriceSettings, Tariff
+from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Attempt, Idempotency
 from voxgate.services.metering import Meter
 from voxgate.services.switchboard import Switchboard
@@ -33,7 +35,8 @@ class Readiness:
 class Rest:
     """Everything a route may need. The engines come and go; they are asked for when they are needed."""
 
-    keys: Keys
+    admission: Admission
+    client_secrets: ClientSecrets
     ledger: Ledger
     usage: UsageReports
     idempotency: Idempotency

@@ -1,18 +1,20 @@
-"""What every HTTP request passes first: an id, a key, a limit on its body; and last: a metric and a line in the log."""
+"""What every HTTP request passes first: an id, the door (rates, places, its key), a limit on its body; and last: a
+metric and a line in the log."""
 
 import asyncio
 import secrets
+from contextlib import AsyncExitStack
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
-from voxgate.gateways.auth import authenticate
+from voxgate.gateways.admission import Admission
 from voxgate.gateways.limits import LimitSettings
+from voxgate.gateways.livework import KeyEndedError
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.observe import Prometheus
-from voxgate.ports import Keys
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +52,9 @@ class RequestIds:
 class Edge:
     """ASGI middleware around the whole REST API."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, limits: LimitSettings, metrics: Prometheus) -> None:
+    def __init__(self, app: ASGIApp, *, admission: Admission, limits: LimitSettings, metrics: Prometheus) -> None:
         self._app = app
-        self._keys = keys
+        self._admission = admission
         self._limits = limits
         self._metrics = metrics
 
@@ -74,6 +76,11 @@ class Edge:
             await self._answer(scope, receive, send_noted)
         except ClientGoneError:
             status = status or CLIENT_GONE
+        except KeyEndedError as error:
+            if status:
+                log.warning("answer broken off", code=error.code, error=error.message)
+            else:
+                await error_response(error)(scope, receive, send_noted)
         except Exception as error:
             log.exception("request failed")
             if not status:
@@ -85,14 +92,17 @@ class Edge:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        try:
-            if scope["path"].startswith(GUARDED):
-                scope["state"]["principal"] = await authenticate(self._keys, headers)
-            body = _Body(receive, headers, self._limits)
-        except VoxgateError as error:
-            await error_response(error)(scope, receive, send)
-            return
-        await self._app(scope, body.receive, send)
+        async with AsyncExitStack() as stack:
+            try:
+                if scope["path"].startswith(GUARDED):
+                    address = (scope.get("client") or ("", 0))[0]
+                    admitted = self._admission.admit(headers, address, scope["path"])
+                    scope["state"]["principal"] = await stack.enter_async_context(admitted)
+                body = _Body(receive, headers, self._limits)
+            except VoxgateError as error:
+                await error_response(error)(scope, receive, send)
+                return
+            await self._app(scope, body.receive, send)
 
 
 class _Body:

@@ -1,0 +1,97 @@
+"""May this request come in? Rates, places and keys, asked in the order of what they cost, before a body is read."""
+
+import hashlib
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from starlette.datastructures import Headers
+
+from voxgate.clock import Clock
+from voxgate.domain import Principal
+from voxgate.errors import Code, RefusedError
+from voxgate.gateways.auth import authenticate, check_scope, credential
+from voxgate.gateways.limits import LimitSettings
+from voxgate.gateways.livework import LiveWork
+from voxgate.gateways.proxies import rate_name
+from voxgate.ports import Keys
+from voxgate.services.limits import Buckets, Places, Recent
+
+_FULL_RETRY_S = 1  # places become free as requests end, mostly within a second
+
+
+class Admission:
+    """The door of one server. What it counts is in memory and of this process."""
+
+    def __init__(self, keys: Keys, limits: LimitSettings, clock: Clock) -> None:
+        self._keys = keys
+        self._limits = limits
+        self._by_address = Buckets(limits.requests_per_minute_per_address, clock)
+        self._by_key = Buckets(limits.requests_per_minute_per_key, clock)
+        self._failures = Buckets(limits.failed_keys_per_minute_per_address, clock)
+        self._proven = Recent()
+        self._places = Places()
+        self.live = LiveWork(keys, check_every_s=limits.key_check_s)
+        """The work that is under way."""
+
+    @asynccontextmanager
+    async def admit(self, headers: Headers, address: str, path: str) -> AsyncIterator[Principal]:
+        """Who is asking, for as long as the request takes; it is cancelled where its key ends meanwhile.
+
+        `address`: where the request came from. Raises RefusedError `rate_limited`, `busy`, `invalid_api_key`,
+        `permission_denied`; KeyEndedError; StoreError.
+        """
+        name = rate_name(address)
+        self._within_rate(self._by_address, name, "from this address", "requests_per_minute_per_address")
+        with self._place("server", self._limits.concurrent_requests, Code.BUSY, "the server", "concurrent_requests"):
+            principal = await self._authenticate(headers, name)
+            key_id = principal.key_id
+            self._within_rate(self._by_key, key_id, "with this API key", "requests_per_minute_per_key")
+            check_scope(principal, path)
+            own = principal.max_concurrent
+            most = min(own or self._limits.concurrent_requests_per_key, self._limits.concurrent_requests_per_key)
+            named = "concurrent_requests_per_key" if most != own else "the key's own"
+            with self._place(f"key {key_id}", most, Code.RATE_LIMITED, "this API key", named):
+                async with self.live.of(key_id):
+                    yield principal
+
+    async def _authenticate(self, headers: Headers, address: str) -> Principal:
+        """Who is asking. An address that showed too many wrong keys is not looked up, but for keys that were right.
+
+        So a flood of guesses costs no queries, and shuts nobody out who shares the address with it.
+        """
+        shown = hashlib.sha256((credential(headers) or "").encode()).digest()
+        if shown not in self._proven and (wait := self._failures.wait_s(address)) > 0:
+            raise _too_often("too many wrong API keys from this address", "failed_keys_per_minute_per_address", wait)
+        try:
+            principal = await authenticate(self._keys, headers)
+        except RefusedError:
+            self._failures.take(address)
+            raise
+        self._proven.note(shown)
+        return principal
+
+    @contextmanager
+    def _place(self, name: str, most: int, code: Code, whose: str, limit: str) -> Iterator[None]:
+        if not self._places.enter(name, most):
+            raise RefusedError(
+                f"{whose} has {most:,} requests under way, as many as it may ({_named(limit)})",
+                code=code,
+                retry_after_s=_FULL_RETRY_S,
+            )
+        try:
+            yield
+        finally:
+            self._places.leave(name)
+
+    def _within_rate(self, buckets: Buckets, name: str, whose: str, limit: str) -> None:
+        if (wait := buckets.take(name)) > 0:
+            raise _too_often(f"too many requests {whose}", limit, wait)
+
+
+def _too_often(what: str, limit: str, wait_s: float) -> RefusedError:
+    return RefusedError(f"{what} ({_named(limit)})", code=Code.RATE_LIMITED, retry_after_s=math.ceil(wait_s))
+
+
+def _named(limit: str) -> str:
+    return limit if " " in limit else f"limits.{limit}"
