@@ -20,6 +20,13 @@ def test_text_from_standard_input_and_a_pace(voxgate: Voxgate, here: Path) -> No
     assert len((here / "slow.pcm").read_bytes()) == 2 * 24_000  # two words of half a second
 
 
+@pytest.mark.parametrize(("level", "words"), [("no", 1), ("basic", 5), ("advanced", 5)])
+def test_the_level_tells_what_is_put_in_words(voxgate: Voxgate, here: Path, level: str, words: int) -> None:
+    said = voxgate("say", "$3.50", "-o", "sum.pcm", "--voice", "alloy", "--normalization", level)
+    assert said.exit_code == 0
+    assert len((here / "sum.pcm").read_bytes()) == words * 12_000  # a scripted word lasts 250 ms
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -255,6 +255,22 @@ def probe(path: Path, options: list[str]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"input": "$3.50"}, 5),  # basic is the default: three dollars and fifty cents
+        ({"input": "$3.50", "normalization": "no"}, 1),
+        ({"input": "**3/4/2026**", "normalization": "advanced"}, 4),  # March fourth, twenty twenty-six
+        ({"input": "3/4/2026", "language": "en-SG"}, 6),  # the third of April twenty twenty-six
+        ({"input": "\U0001f389", "normalization": "advanced"}, 0),
+    ],
+)
+def test_text_is_put_in_words_first(client: httpx.Client, fields: dict[str, str], words: int) -> None:
+    answer = say(client, response_format="pcm", **fields)
+    assert answer.status_code == 200
+    assert len(answer.content) / 48_000 == pytest.approx(words * 0.25, abs=0.02)  # scripted words last 250 ms
+
+
 def test_speed_shortens(client: httpx.Client) -> None:
     normal, fast = say(client, response_format="pcm").content, say(client, response_format="pcm", speed=2).content
     assert len(fast) == pytest.approx(len(normal) / 2, rel=0.05)

@@ -53,6 +53,7 @@ def bare(text: str) -> str:
         ('Really?! (Yes.) "Fine." Go.', ["Really?!", "(Yes.)", '"Fine."', "Go."]),
         ("Hmm... well. ", ["Hmm...", "well."]),
         ("**Note:** mind the step.", ["**Note:**", "mind the step."]),
+        ("At five P-M. Then we go. J. Doe", ["At five P-M.", "Then we go.", "J. Doe"]),
         ("...", ["..."]),
         ("... and so", ["... and so"]),
         ("Done. 😀", ["Done.", "😀"]),

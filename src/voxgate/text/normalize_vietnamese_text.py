@@ -56,7 +56,9 @@ _LETTERS = {
     **{"S": "ét", "T": "tê", "U": "u", "V": "vê", "W": "vê kép", "X": "ích", "Y": "i dài", "Z": "dét"},
 }
 """The names of the letters as acronyms are spelled with them (`VTV` "vê tê vê", `USB` "u ét bê")."""
-_SPELLED = frozenset("AI API UI USA EU ID IP IT PC CPU GPU IBM FBI CIA CEO CFO ATM VIP ADN EVN ICU AFF HIV USB".split())
+_SPELLED = frozenset(
+    "AI API FAQ UI USA EU ID IP IT PC CPU GPU IBM FBI CIA CEO CFO ATM VIP ADN EVN ICU AFF HIV USB".split()
+)
 _WITHOUT_VOWEL = re.compile(r"[^AEIOUY]+")
 _ROMAN = {"I": 1, "V": 5, "X": 10}
 _COUNTED_BY_ROMAN = frozenset(

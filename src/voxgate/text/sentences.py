@@ -149,7 +149,8 @@ def _after_word(text: str, start: int, at: int, *, final: bool) -> int | None:
             return None
         ends = not behind.isdigit() if known == "no" else not behind or behind.isupper()
         return at + 1 if ends else 0
-    initial = len(word) == 1 and word.isupper() and word != "I"
+    spelled = found is not None and text[found.start() - 1 : found.start()] == "-"  # U-S-B, as normalize writes it
+    initial = len(word) == 1 and word.isupper() and word != "I" and not spelled
     return 0 if initial or _NEVER_ENDS.fullmatch(known) or _DOTTED.fullmatch(word) else at + 1
 
 
