@@ -1,5 +1,6 @@
 """What every test may use. What is required (VOXGATE_REQUIRE) and absent fails its tests; anything else skips them."""
 
+import functools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from tests.postgres import Postgres, installed
+from voxgate.errors import ModelError
+from voxgate.models.store import ModelStore, models_root
 
 # These machines are noisy: an example that takes long is no defect. CI tries the same examples every time; people's
 # machines try new ones.
@@ -25,6 +28,23 @@ def absent(kind: str, what: str) -> None:
     if kind in REQUIRED:
         pytest.fail(f"{what} is missing, and VOXGATE_REQUIRE names {kind!r}")
     pytest.skip(f"{what} is missing")
+
+
+def stored(model: str) -> Path:
+    """The model's folder in this machine's store, whether it is there or not."""
+    return models_root(os.environ) / model
+
+
+@functools.cache
+def published(model: str) -> Path:
+    """The folder with a model's files as its makers publish them; fetched once, into the checkout's ignored cache."""
+    folder = ROOT / ".cache" / "published"
+    if not (folder / model).is_dir():
+        try:
+            ModelStore(models_root(os.environ)).export([model], folder)
+        except ModelError as error:
+            absent("models", f"the published model {model} ({error.message})")
+    return folder / model
 
 
 @pytest.fixture

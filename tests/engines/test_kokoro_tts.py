@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.conftest import Recorder, absent
+from tests.conftest import Recorder, absent, stored
 from tests.engines.kokoro_model import MODEL, VOICES, folders
-from tests.engines.piper_voice import stored
 from voxgate.audio.resample import Resampler
 from voxgate.domain import SPEECH_RATE, Recognition, Speech, Utterance
 from voxgate.engines import espeak_process, kokoro_tts, moonshine_stt

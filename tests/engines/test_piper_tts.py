@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.conftest import Recorder, absent
-from tests.engines.piper_voice import NAME, converted_voice, stored
+from tests.conftest import Recorder, absent, stored
+from tests.engines.piper_voice import NAME, converted_voice
 from voxgate.audio.resample import Resampler
 from voxgate.domain import SPEECH_RATE, Recognition, Speech, Utterance
 from voxgate.engines import espeak_process, moonshine_stt
