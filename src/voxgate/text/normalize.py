@@ -25,7 +25,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = frozenset(("en", "vi", "id", "ms", "fil", "so", "om", "es", "fr", "de", "it", "pt"))
 _DAY_FIRST = frozenset(("en-SG",))
 _OPEN = re.compile(
-    r"(?<=\s)[0-9]++(?!\w|[.,:/–-][0-9])|[_²³]|[^\w\s,.!?;:'’\"“”-]|[A-ZĐ][a-z]{1,3}\.|[A-ZĐ]{2}|\s\s|-[\s-]|hashtag"
+    r"(?<=\s)[0-9]++(?!\w|[.,:/–-][0-9])|[_²³]|[^\w\s,.!?;:'’\"“”/-]|[A-ZĐ][a-z]{1,3}\.|[A-ZĐ]{2}|\s\s|-[\s-]|hashtag"
 )
 """What a rule may still say something about; a text without these is settled after one walk."""
 _PASSES = 4

@@ -40,7 +40,7 @@ _INVISIBLE = re.compile(
 )
 _LAUGHING_FACE = re.compile(r"(?<![\w)])(?:[:;=]'?-?[)(DPp|/\\*]|<3|:-?[oO])(?!\w)")
 _MANY_MARKS = re.compile(r"[!?](?:\s*+[!?])+")
-_MANY_STOPS = re.compile(r"\.{4,}|…[.…]+")
+_STOPS = re.compile(r"[.…]{2,}")
 _MANY_COMMAS = re.compile(r"([,;:])(?:\s*+\1)+")
 _DASHES = re.compile(r"[ \t]*[-—–_=]{2,}[ \t]*")
 _SPACES = re.compile(r"[ \t\xa0]{2,}")
@@ -121,8 +121,8 @@ def tidy(text: str) -> str:
     """Marks that came to stand together, and the spaces around what is gone. Doing it twice changes nothing."""
     text = _DASHES.sub(lambda found: ", " if found.start() and found.end() < len(text) else " ", text)
     text = _MANY_MARKS.sub(lambda found: "?" if "?" in found.group() else "!", text)
-    text = _MANY_STOPS.sub("...", text)
     text = _MANY_COMMAS.sub(r"\1", text)
     text = _SPACES.sub(" ", text)
     text = _SPACE_BEFORE_MARK.sub("", text)
+    text = _STOPS.sub(lambda found: "..." if "…" in found.group() or len(found.group()) > 3 else found.group(), text)
     return _BLANK_LINES.sub("\n", text).strip()
