@@ -72,3 +72,24 @@ def test_wrong_routing_is_refused(given: dict[str, object], told: str) -> None:
 def test_a_voice_has_one_of_three_genders() -> None:
     with pytest.raises(ValidationError, match="'female', 'male' or 'neutral'"):
         VoiceSettings.model_validate({"aliases": {"a": {"gender": "other", "use": ["piper/joe"]}}})
+
+
+def test_women_are_kokoros_where_it_is_pulled_and_espeaks_where_not() -> None:
+    voices = VoiceSettings().aliases
+    names = ("valsea-female", "aria", "nova", "shimmer", "alloy")
+    firsts = [voices[name].use[0] for name in names]
+    assert len(set(firsts)) == len(names)
+    assert all(first.startswith(("kokoro/af_", "kokoro/bf_")) for first in firsts)
+    behind = [next(use for use in voices[name].use if use.startswith("espeak/")) for name in names]
+    assert len(set(behind)) == len(names)
+
+
+def test_a_man_is_never_spoken_by_a_woman_of_kokoros() -> None:
+    for alias in VoiceSettings().aliases.values():
+        if alias.gender == "male":
+            assert not [use for use in alias.use if use == "kokoro/*" or (use.startswith("kokoro/") and use[8] == "f")]
+
+
+def test_optional_engines_are_asked_for_by_default() -> None:
+    routing = RoutingSettings()
+    assert set(routing.optional) <= set(routing.engines(()))
