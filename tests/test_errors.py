@@ -75,3 +75,19 @@ def test_the_tree_is_drawn_as_it_is() -> None:
 
     drawn = errors.__doc__ or ""
     assert [kind.__name__ for kind in every_kind() if kind.__name__ not in drawn] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no model 'vg_" + "a" * 43 + "'", "no model 'vg_**********'"),
+        ("ek_" + "-" * 20, "ek_**********"),
+        ("/v1/vg_" + "A" * 60 + "/vg_" + "B" * 60, "/v1/vg_**********/vg_**********"),
+        ("vg_12345678", "vg_12345678"),
+        ("key_0123456789abcdef01234567 of acme", "key_0123456789abcdef01234567 of acme"),
+        ("the week_of_the_very_long_underscores", "the week_of_the_very_long_underscores"),
+    ],
+)
+def test_messages_hold_no_credentials(text: str, shown: str) -> None:
+    error = PeerError(text)
+    assert (error.message, str(error)) == (shown, shown)

@@ -135,3 +135,23 @@ def test_metrics_that_forget_take_everything() -> None:
 def test_the_interval_must_pass() -> None:
     with pytest.raises(ValueError, match="greater than 0"):
         ObserveSettings(loop_lag_interval_s=0)
+
+
+KEY, SECRET = "vg_" + "aB3-_" * 9, "ek_" + "x" * 43
+
+
+@pytest.mark.usefixtures("logging_restored")
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_no_line_holds_a_credential(capsys: pytest.CaptureFixture[str], style: str) -> None:
+    configure_logging(LogSettings.model_validate({"format": style}))
+    structlog.get_logger("voxgate.test").info("request", path=f"/v1/models/{KEY}?api_key={SECRET}")
+    logging.getLogger("library").warning("sent %s", {"Authorization": f"Bearer {KEY}"})
+    try:
+        raise ValueError(f"no such key: {SECRET}")
+    except ValueError:
+        structlog.get_logger("voxgate.test").exception("failed")
+    told = capsys.readouterr().err
+    assert "vg_aB3" not in told
+    assert "ek_x" not in told
+    assert "/v1/models/vg_**********?api_key=ek_**********" in told
+    assert "ValueError" in told

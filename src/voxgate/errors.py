@@ -14,6 +14,7 @@ Codes are part of the wire contract: clients branch on them, so they never chang
 `protocols/status.py` says what each becomes on every wire. Messages never hold speech, prompts or keys.
 """
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -59,6 +60,14 @@ class Code(StrEnum):
     DISK_FULL = "disk_full"
 
 
+_CREDENTIAL = re.compile(r"(?<![A-Za-z0-9])(vg|ek)_[A-Za-z0-9_-]{20,}")  # longer than what `keys list` shows of one
+
+
+def without_credentials(text: str) -> str:
+    """The text without API keys and client secrets: people paste them where a name or a path is wanted."""
+    return _CREDENTIAL.sub(r"\1_**********", text)
+
+
 class VoxgateError(Exception):
     """The root of the tree; catch it to catch everything Voxgate raises on purpose."""
 
@@ -72,6 +81,7 @@ class VoxgateError(Exception):
         param: str | None = None,
         retry_after_s: int | None = None,
     ) -> None:
+        message = without_credentials(message)
         super().__init__(message)
         self.message = message
         self.code: Code = code or self.default_code

@@ -15,6 +15,7 @@ from structlog.dev import plain_traceback
 from structlog.typing import Processor
 
 from voxgate.config import Settings
+from voxgate.errors import without_credentials
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 """Of what `Prometheus.text` answers."""
@@ -60,7 +61,7 @@ def configure_logging(settings: LogSettings) -> None:
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _WithoutCredentials(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
         )
     )
@@ -69,6 +70,13 @@ def configure_logging(settings: LogSettings) -> None:
     root.setLevel(settings.level.upper())
     for chatty in ("httpx", "httpcore", "uvicorn", "alembic", "aiosqlite", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _WithoutCredentials(structlog.stdlib.ProcessorFormatter):
+    """The last line of defence: nothing logs keys, but a path, or a library's exception, may hold one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_credentials(super().format(record))
 
 
 @dataclass(frozen=True, slots=True)

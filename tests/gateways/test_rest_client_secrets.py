@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from tests.gateways.test_rest_edge import error_of
@@ -18,6 +19,10 @@ PORTS = frozenset({"stt", "tts", "llm", "vad"})
 SPEECH = {"model": "tts-1", "voice": "alloy", "input": "hello"}
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
 MINT = "/v1/realtime/client_secrets"
+
+
+def _limited(**limits: float) -> str:
+    return SCRIPTED + "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in limits.items())
 
 
 @pytest.fixture
@@ -111,6 +116,46 @@ async def test_work_with_a_secret_is_billed_to_the_key_that_minted_it(scripted: 
     assert (row["request_id"], row["credits"]) == (spoken.headers["X-Request-Id"], 1)
 
 
+def _sdk(url: str, key: str) -> openai.AsyncOpenAI:
+    client = openai.DefaultAsyncHttpxClient(trust_env=False)
+    return openai.AsyncOpenAI(api_key=key, base_url=f"{url}/v1", http_client=client, max_retries=0)
+
+
+async def test_openais_own_client_mints_uses_and_is_refused(scripted: Inside) -> None:
+    async with listening(scripted.server.app) as url, _sdk(url, scripted.key) as server:
+        minted = await server.realtime.client_secrets.create(
+            expires_after={"anchor": "created_at", "seconds": 60},
+            session={"type": "realtime", "model": "gpt-realtime"},
+            extra_body={"scopes": ["agent"]},
+        )
+        assert (minted.session.type, minted.expires_at > time.time()) == ("realtime", True)
+        async with _sdk(url, minted.value) as browser:
+            answer = await browser.chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": "hello"}]
+            )
+            assert answer.choices[0].message.content
+            with pytest.raises(openai.PermissionDeniedError):
+                await browser.audio.speech.create(model="tts-1", voice="alloy", input="hello")
+            with pytest.raises(openai.PermissionDeniedError):
+                await browser.realtime.client_secrets.create()
+            [key] = await scripted.server.accounts.keys()
+            await scripted.server.accounts.revoke_key(key.id)
+            with pytest.raises(openai.AuthenticationError):
+                await browser.models.list()
+
+
+async def test_openais_own_client_knows_a_limit(tmp_path: Path) -> None:
+    config = _limited(requests_per_minute_per_key=1)
+    async with (
+        inside(tmp_path, config, ports=PORTS) as running,
+        listening(running.server.app) as url,
+        _sdk(url, running.key) as client,
+    ):
+        await client.models.list()
+        with pytest.raises(openai.RateLimitError):
+            await client.models.list()
+
+
 async def test_a_revoked_key_takes_its_secrets_along(scripted: Inside) -> None:
     minted = await _mint(scripted)
     [key] = await scripted.server.accounts.keys()
@@ -120,12 +165,8 @@ async def test_a_revoked_key_takes_its_secrets_along(scripted: Inside) -> None:
             assert (await client.get("/v1/models")).status_code == 401
 
 
-async def _limited(folder: Path, **limits: float) -> str:
-    return SCRIPTED + "[limits]\n" + "".join(f"{name} = {value}\n" for name, value in limits.items())
-
-
 async def test_too_many_requests_are_429_with_retry_after_also_for_browsers(tmp_path: Path) -> None:
-    config = await _limited(tmp_path, requests_per_minute_per_key=3)
+    config = _limited(requests_per_minute_per_key=3)
     async with inside(tmp_path, config, ports=PORTS) as running, running.client() as client:
         for _ in range(3):
             assert (await client.get("/v1/models")).status_code == 200
@@ -139,7 +180,7 @@ async def test_too_many_requests_are_429_with_retry_after_also_for_browsers(tmp_
 
 
 async def test_too_many_wrong_keys_are_429(tmp_path: Path) -> None:
-    config = await _limited(tmp_path, failed_keys_per_minute_per_address=2)
+    config = _limited(failed_keys_per_minute_per_address=2)
     async with inside(tmp_path, config, ports=PORTS) as running, running.client() as client:
         assert (await client.get("/v1/models")).status_code == 200
         wrong = {"Authorization": "Bearer vg_" + "x" * 43}
@@ -156,7 +197,7 @@ SLOW = "[engines.scripted_tts]\nfirst_audio_ms = 60_000\n"
     [("concurrent_requests_per_key", 429, "rate_limited"), ("concurrent_requests", 503, "busy")],
 )
 async def test_too_many_requests_at_once(tmp_path: Path, limit: str, status: int, code: str) -> None:
-    config = await _limited(tmp_path, **{limit: 2}) + SLOW
+    config = _limited(**{limit: 2}) + SLOW
     async with inside(tmp_path, config, ports=PORTS) as running, running.client() as client:
         slow = [asyncio.create_task(client.post("/v1/audio/speech", json=SPEECH)) for _ in range(2)]
         while (await running.server.accounts.organizations())[0].balance.held < 2_000_000:
@@ -187,7 +228,7 @@ async def test_a_keys_own_daily_limit_is_402_before_any_work(scripted: Inside) -
 
 
 async def test_a_key_that_ends_takes_its_running_requests_along(tmp_path: Path) -> None:
-    quick = await _limited(tmp_path, key_check_s=0.05)
+    quick = _limited(key_check_s=0.05)
     async with inside(tmp_path, quick + SLOW, ports=PORTS) as running, running.client() as client:
         working = asyncio.create_task(client.post("/v1/audio/speech", json=SPEECH))
         while (await running.server.accounts.organizations())[0].balance.held == 0:
@@ -201,7 +242,7 @@ async def test_a_key_that_ends_takes_its_running_requests_along(tmp_path: Path) 
 
 
 async def test_a_stream_of_a_key_that_ends_is_broken_off(tmp_path: Path) -> None:
-    quick = await _limited(tmp_path, key_check_s=0.05)
+    quick = _limited(key_check_s=0.05)
     trickle = "[engines.scripted_tts]\npiece_ms = 50\n"
     async with (
         inside(tmp_path, quick + trickle, ports=PORTS) as running,
@@ -228,7 +269,7 @@ FORWARDED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Ho
 
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_a_proxys_word_counts_where_it_is_trusted(tmp_path: Path, trusted: bool) -> None:
-    config = await _limited(tmp_path, requests_per_minute_per_address=2)
+    config = _limited(requests_per_minute_per_address=2)
     config += '[server]\ntrusted_proxies = ["127.0.0.0/8"]\n' if trusted else ""
     async with inside(tmp_path, config, ports=PORTS) as running, running.client() as client:
         for last in range(4):
