@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.types import ASGIApp
@@ -32,15 +32,9 @@ from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
 from voxgate.services.usage import UsageReports
-from voxgate.store.accounts import SqlAccounts
-from voxgate.store.books import SqlBooks
-from voxgate.store.client_secrets import SqlClientSecrets, SqlCredentials
-from voxgate.store.database import Database
-from voxgate.store.idempotency import SqlIdempotency
-from voxgate.store.keys import SqlKeys
-from voxgate.store.ledger import SqlLedger
-from voxgate.store.spending import SqlSpending
-from voxgate.store.usage import SqlUsage
+
+if TYPE_CHECKING:  # SQLAlchemy takes a third of a second to import: only those who open a database pay for it
+    from voxgate.store.database import Database
 
 log = structlog.get_logger(__name__)
 
@@ -126,8 +120,10 @@ class EngineRoom:
 
 
 @asynccontextmanager
-async def open_database(settings: VoxgateSettings) -> AsyncIterator[Database]:
+async def open_database(settings: VoxgateSettings) -> AsyncIterator["Database"]:
     """The database as it is, whatever its schema. Raises ConfigError, StoreError."""
+    from voxgate.store.database import Database
+
     url = settings.store.url.get_secret_value()
     if not url:
         folder = settings.server.data_dir.absolute()
@@ -141,8 +137,10 @@ async def open_database(settings: VoxgateSettings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple[Database, Accounts]]:
+async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple["Database", Accounts]]:
     """The database, at the current schema, and the accounts in it. Raises ConfigError, StoreError."""
+    from voxgate.store.accounts import SqlAccounts
+
     async with open_database(settings) as database:
         await database.upgrade()
         yield database, Accounts(SqlAccounts(database, SystemClock()))
@@ -246,26 +244,26 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 @asynccontextmanager
 async def assemble(what: Plan) -> AsyncIterator[Assembled]:
     """Everything wired together. Raises ConfigError, StoreError."""
+    from voxgate.store.stores import Stores
+
     metrics = Prometheus()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         database, accounts = await stack.enter_async_context(open_store(what.settings))
-        keys = SqlKeys(database, clock)
-        stack.push_async_callback(keys.aclose)
+        stores = Stores.over(database, clock)
+        stack.push_async_callback(stores.keys.aclose)
         room = EngineRoom(what, metrics)
         stack.push_async_callback(room.aclose)
-        ledger = SqlLedger(database, clock)
-        idempotency = Idempotency(SqlIdempotency(database, clock, ledger))
-        sweeper = Sweeper(ledger, SqlBooks(database, clock), idempotency, clock, what.settings.ledger)
+        idempotency = Idempotency(stores.idempotency)
+        sweeper = Sweeper(stores.ledger, stores.books, idempotency, clock, what.settings.ledger)
         stack.push_async_callback(sweeper.aclose)
-        secrets = SqlClientSecrets(database, clock)
-        admission = Admission(SqlCredentials(keys, secrets), what.settings.limits, clock)
+        admission = Admission(stores.credentials, what.settings.limits, clock)
         await stack.enter_async_context(_beside(admission.live.run()))
         rest = Rest(
             admission=admission,
-            client_secrets=ClientSecrets(secrets, clock),
-            ledger=DailyLimits(ledger, SqlSpending(database), clock),
-            usage=UsageReports(SqlUsage(database)),
+            client_secrets=ClientSecrets(stores.secrets, clock),
+            ledger=DailyLimits(stores.ledger, stores.spending, clock),
+            usage=UsageReports(stores.usage),
             idempotency=idempotency,
             prices=what.settings.prices,
             limits=what.settings.limits,
