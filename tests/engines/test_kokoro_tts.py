@@ -270,3 +270,12 @@ async def test_memory_stays_flat(metrics: Recorder) -> None:
         assert resident_mb(engine.pids[0]) - before < 100
     finally:
         await engine.aclose()
+
+
+@pytest.mark.slow
+async def test_espeak_stays_out_of_the_speaking_process(kokoro: KokoroTts) -> None:
+    assert await say(kokoro, "Sure.")
+    speaking, reading = kokoro.pids
+    assert "espeak" not in Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert "espeak" not in Path(f"/proc/{speaking}/maps").read_text(encoding="utf-8")
+    assert "espeak" in Path(f"/proc/{reading}/maps").read_text(encoding="utf-8")
