@@ -262,6 +262,15 @@ async def test_work_that_is_answered_whole_counts_for_nothing_until_it_is() -> N
     assert ledger.steps[-1] == ("settle", 2 * MICRO, {"audio_ms": 120_000})
 
 
+async def test_work_that_was_to_be_answered_whole_and_failed_is_void() -> None:
+    ledger = FakeLedger()
+    with pytest.raises(ZeroDivisionError):
+        async with meter(ledger, whole=True) as it:
+            it.delivered(MINUTE)
+            raise ZeroDivisionError
+    assert ledger.steps[-1] == ("settle", 0, None)
+
+
 async def test_void_work_is_void_after_a_crash_too() -> None:
     ledger = FakeLedger()
     async with meter(ledger) as it:

@@ -7,10 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from voxgate.books import Audited
 from voxgate.domain import Principal, Usage
 from voxgate.store.audit import SqlAudit
-from voxgate.store.checkup import checkup
 from voxgate.store.database import Database
 from voxgate.store.ledger import SqlLedger
-from voxgate.store.schema import REVISION
 
 DONE = Usage("req_1", "speech", {"audio_ms": 5})
 
@@ -90,27 +88,3 @@ async def test_every_posting_says_which_usage_it_belongs_to(audit: SqlAudit) -> 
         ("hold", 5, "req_3", False),
     ]
     assert await audit.postings("nobody", after=0, limit=9) == []
-
-
-async def test_a_database_in_order_has_no_problems(database: Database) -> None:
-    assert await checkup(database) == (REVISION, [])
-
-
-async def test_an_empty_database_is_told(empty_url: str) -> None:
-    database = await Database.open(empty_url)
-    revision, problems = await checkup(database)
-    await database.aclose()
-    assert revision is None
-    assert "voxgate db upgrade" in problems[0]
-
-
-async def test_missing_triggers_and_other_versions_are_told(database: Database, dialect: str) -> None:
-    async def spoil(connection: AsyncConnection) -> None:
-        trigger = "postings_no_delete" if dialect == "sqlite" else "postings_append_only ON postings"
-        await connection.execute(text(f"DROP TRIGGER {trigger}"))
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-
-    await database.write(spoil)
-    revision, problems = await checkup(database)
-    assert revision == "0001"
-    assert [word in problem for word, problem in zip(("triggers", "db upgrade"), problems, strict=True)] == [True, True]

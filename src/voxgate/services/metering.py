@@ -86,6 +86,8 @@ class Meter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is not None and self._whole:
+            self.void()
         await self.settle()
         self._complete = kind is None
 

@@ -230,12 +230,13 @@ class SqlLedger:
                 raise MisuseError(f"hold {ref.id} of {row.amount} micro-credits cannot be charged {charge}")
             return await settle(connection, ref, row.amount, charge, usage, at, swept=False)
 
-        self._live.pop(ref.id, None)
         try:
             hold.balance = await self._database.write(step)
         except StoreError:
             self._unsettled[ref.id] = (hold, charge, usage)
             raise
+        # Only now: until it is settled, each beat says what a crash is to be billed.
+        self._live.pop(ref.id, None)
         self._unsettled.pop(ref.id, None)
         return hold.balance
 
