@@ -55,7 +55,7 @@ class Server:
                 raise RuntimeError(f"the server did not become ready:\n{self.out}\n{self.log}")
             time.sleep(0.02)
         self.ready_after_s = time.monotonic() - began
-        self.url = re.findall(r" is ready at (http://\S+)", self.out)[0]
+        self.url = re.findall(r" is ready at (https?://\S+)", self.out)[0]
         keys = re.findall(r"vg_[\w-]{32,}", self.out)
         self.key = keys[0] if keys else ""
 
