@@ -16,7 +16,7 @@ MOST_IDS = 510
 """Ids of one run, without the two zeros around them: the model's position table ends there."""
 RUN_IDS = 200
 """Longer pieces are cut at a word before this many ids, about 12 s of speech: what is made at once must fit in memory
-(300 ids have taken 1.6 GB, 200 less than 0.5 on a good day), and its listener waits for all of it."""
+(300 ids have taken 1.6 GB; 200 as a rule 0.5, spoken slowly once 2.8), and its listener waits for all of it."""
 TOP_ID = 177
 """The highest id. Above 255 the model fails; a negative id it takes without a word, and speaks something else."""
 
