@@ -15,7 +15,7 @@ BINARIES = max(
 
 _PATIENCE_S = 30
 # What a crash of the machine would lose does not matter here; everything else is as it comes.
-_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_QUICK = ("fsync=off", "full_page_writes=off")
 
 
 def installed() -> bool:
