@@ -27,7 +27,9 @@ check: $(VENV)/.installed-dev lint  ## The fast half: lint, types, import floors
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q . && $(BIN)/lint-imports --no-cache > /dev/null || { $(BIN)/lint-imports; exit 1; }
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format --check -q .
+	@told=$$($(BIN)/lint-imports --no-cache) || { echo "$$told"; exit 1; }
 	@$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev  ## The benchmarks (PROTOTYPES=folder compares with the research code)
