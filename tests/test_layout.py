@@ -20,7 +20,6 @@ LONG = {
 
 TESTED_ELSEWHERE = {
     "__main__.py": "tests/serving.py starts every server with it",
-    "cli/transcribe.py": "tests/e2e",
     "engines/processes.py": "tests/engines/test_pool.py",
     "engines/worker.py": "tests/engines/test_pool.py",
     "gateways/rest/context.py": "names only; every test of a route goes through it",
@@ -31,6 +30,7 @@ TESTED_ELSEWHERE = {
     "models/convert/__main__.py": "tests/models/test_convert_main.py",
     "models/convert/protobuf.py": "tests/models/test_convert_onnx_file.py",
     "store/schema.py": "tests/store/test_migrations.py",
+    "store/stores.py": "names only; tests/test_app.py starts a server over them",
     "ports.py": "names only; tests/conformance runs what carries them out",
 }
 """Files whose test does not bear their name, and where they are tested."""

@@ -55,9 +55,8 @@ def test_json_text_and_verbose_json(client: httpx.Client) -> None:
 
 
 def test_words_have_times_inside_the_recording(client: httpx.Client) -> None:
-    verbose = transcribe(
-        client, wav(3.0), response_format="verbose_json", **{"timestamp_granularities[]": ["word", "segment"]}
-    ).json()
+    wanted: dict[str, Any] = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+    verbose = transcribe(client, wav(3.0), **wanted).json()
     assert [word["word"] for word in verbose["words"]] == SCRIPT.split()
     times = [t for word in verbose["words"] for t in (word["start"], word["end"])]
     assert times == sorted(times)
