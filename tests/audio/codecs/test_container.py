@@ -218,6 +218,15 @@ def test_longer_than_allowed_is_refused() -> None:
     assert len(read(data, max_seconds=3)) == 3 * SPEECH_RATE
 
 
+@pytest.mark.parametrize(("name", "codec"), [("flac", "flac"), ("mp4", "aac"), ("ogg", "libopus"), ("webm", "libopus")])
+def test_a_container_that_knows_its_length_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str
+) -> None:
+    data = container(name, codec, tmp_path / f"two-seconds.{name}", rate=48_000)
+    monkeypatch.setattr("voxgate.audio.codecs.container._samples", lambda *_: pytest.fail("it was decoded"))
+    assert refusal(data, max_seconds=1.5).code is Code.INPUT_TOO_LONG
+
+
 def test_a_small_file_that_grows_is_stopped_at_the_limit() -> None:
     blocks = 0
     with pytest.raises(PeerError, match="longer than"):

@@ -42,6 +42,9 @@ _DEMUXERS = {
 _ALLOWED = "wav,w64,mp3,mov,flac,ogg,matroska,webm,aac,aiff,amr,caf,au,asf,avi,mpegts,flv,ac3,eac3"
 """Demuxers for what `sniff` does not know: each of them reads its one file only."""
 
+_KNOW_THEIR_LENGTH = frozenset({"flac", "mov", "ogg", "matroska"})
+"""Demuxers that tell a track's length from what was written at its end; a streamed WAV claims 37 hours."""
+
 _NOTHING = "The file holds no audio that can be decoded; it is empty, damaged or cut off."
 
 
@@ -65,7 +68,26 @@ def decode(file: BinaryIO, *, max_seconds: float) -> Iterator[Samples]:
         for stream in container.streams:
             if stream.index != track.index:
                 stream.discard = Discard.all
+        if _declared_seconds(container, track) > max_seconds:
+            raise _too_long(max_seconds)  # hours need not be decoded to learn that they are too many
         yield from _blocks(_samples(container, track), max_seconds)
+
+
+def _declared_seconds(container: "InputContainer", track: "AudioStream") -> float:
+    """How long the file says it is; 0 where it does not say, or cannot be believed."""
+    if container.format.name.split(",")[0] not in _KNOW_THEIR_LENGTH:
+        return 0.0
+    if track.duration and track.time_base:
+        return float(track.duration * track.time_base)
+    return (container.duration or 0) / 1_000_000  # av.time_base: microseconds
+
+
+def _too_long(max_seconds: float) -> PeerError:
+    return PeerError(
+        f"The audio is longer than the {max_seconds:g} seconds that one file may have.",
+        code=Code.INPUT_TOO_LONG,
+        param="file",
+    )
 
 
 def _invalid(message: str) -> PeerError:
@@ -136,11 +158,7 @@ def _blocks(pieces: Iterator[Samples], max_seconds: float) -> Iterator[Samples]:
     for piece in pieces:
         total += len(piece)
         if total > max_seconds * SPEECH_RATE:
-            raise PeerError(
-                f"The audio is longer than the {max_seconds:g} seconds that one file may have.",
-                code=Code.INPUT_TOO_LONG,
-                param="file",
-            )
+            raise _too_long(max_seconds)
         yield from blocks.feed(np.clip(piece, -1, 1))
     if not total:
         raise _invalid(_NOTHING)
