@@ -137,7 +137,9 @@ async def _metered(blocks: AsyncIterator[Samples], meter: Meter, longest_s: floa
         samples += len(block)
         if samples > longest_s * SPEECH_RATE:
             raise PeerError(
-                f"the audio is longer than {longest_s:g} s (limits.audio_seconds)", code=Code.INPUT_TOO_LONG, param="file"
+                f"the audio is longer than {longest_s:g} s (limits.audio_seconds)",
+                code=Code.INPUT_TOO_LONG,
+                param="file",
             )
         await meter.ahead(len(block))
         yield block
