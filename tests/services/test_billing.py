@@ -16,6 +16,7 @@ from voxgate.services.billing import (
     Prepaid,
     PriceSettings,
     Tariff,
+    reach,
     to_credits,
     to_micro,
 )
@@ -42,6 +43,14 @@ def test_more_work_never_costs_less(tariff: Tariff, one: int, other: int) -> Non
     less, more = sorted((one, other))
     assert tariff.charge(less) <= tariff.charge(more)
     assert tariff.held(less) <= tariff.held(more)
+
+
+@given(plain, st.integers(0, 10**12), quantities)
+def test_credits_reach_exactly_as_far_as_they_can_be_held_for(tariff: Tariff, budget: int, most: int) -> None:
+    far = reach(tariff, budget, most)
+    assert 0 <= far <= most
+    assert far == 0 or tariff.held(far) <= budget
+    assert far == most or tariff.held(far + 1) > budget
 
 
 @given(tariffs)

@@ -308,3 +308,15 @@ async def test_a_meter_knows_whether_its_work_came_to_an_end() -> None:
         async with broken:
             raise ZeroDivisionError
     assert not broken.complete
+
+
+async def test_what_is_left_is_what_the_credits_still_pay() -> None:
+    ledger = FakeLedger(available=3 * MICRO)
+    async with Meter(ledger, WHO, SPEECH, request_id="req_1") as meter:  # a minute is held, two are left
+        assert meter.left(10 * MINUTE) == 3 * MINUTE
+        await meter.ahead(MINUTE // 2)
+        meter.delivered(MINUTE // 2)
+        assert meter.left(10 * MINUTE) == 5 * MINUTE // 2
+        assert meter.left(MINUTE) == MINUTE
+    with pytest.raises(MisuseError):
+        meter.left(1)

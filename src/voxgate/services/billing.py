@@ -175,6 +175,20 @@ class PriceSettings(BaseModel):
         return PerToken("chat", to_micro(self.chat_credits_per_1000_tokens))
 
 
+def reach(tariff: Tariff, budget: int, most: int) -> int:
+    """The largest quantity, at most `most`, that `budget` micro-credits can be held for; 0 where they buy nothing."""
+    if tariff.held(most) <= budget:
+        return most
+    bought, beyond = 0, most  # held() grows with the quantity: what lies between is halved until nothing does
+    while beyond - bought > 1:
+        middle = (bought + beyond) // 2
+        if tariff.held(middle) <= budget:
+            bought = middle
+        else:
+            beyond = middle
+    return bought
+
+
 def to_micro(credits: Decimal) -> int:  # noqa: A002 - the noun of this whole room
     """Whole micro-credits of an amount in credits. Raises ValueError for a fraction of a micro-credit, or no number."""
     if not credits.is_finite():

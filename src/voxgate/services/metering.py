@@ -20,7 +20,7 @@ import structlog
 from voxgate.domain import Principal, Usage
 from voxgate.errors import MisuseError, StoreError
 from voxgate.ports import Hold, Ledger
-from voxgate.services.billing import Tariff, to_credits
+from voxgate.services.billing import Tariff, reach, to_credits
 
 _log = structlog.get_logger(__name__)
 
@@ -115,6 +115,15 @@ class Meter:
         self._units = units or self._units
         if self._hold is not None and not self._whole:
             self._hold.progress(self._due(), self._delivered_units())
+
+    def left(self, most: int) -> int:
+        """How much more could be delivered with the credits there were at the last step, at most `most`.
+
+        For announcing the end before it comes; other work of the organization may make it come sooner.
+        """
+        self._check_open()
+        budget = self._remaining + (self._hold.amount if self._hold is not None else 0)
+        return max(0, reach(self._tariff, budget, self._delivered + most) - self._delivered)
 
     def void(self) -> None:
         """Charge nothing: the answer is an error that clients repeat by themselves (408, 409, 429, 5xx)."""
