@@ -218,7 +218,7 @@ def test_a_signal_while_engines_are_loaded_leaves_nothing_behind(tmp_path: Path,
         time.sleep(0.15)  # engines are loading: the decoder's process takes longer than this
         process.send_signal(number)
         _, log = process.communicate(timeout=20)
-    assert process.returncode == 0
+    assert process.returncode == 0, log
     assert "Traceback" not in log
     listed = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
     assert str(tmp_path) not in listed

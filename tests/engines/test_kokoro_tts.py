@@ -261,13 +261,16 @@ def resident_mb(pid: int) -> float:
 async def test_memory_stays_flat(metrics: Recorder) -> None:
     engine = await start(metrics, cache_mb=0)
     try:
-        for _ in range(2):
+        before = []
+        for _ in range(3):
             await say(engine, LONG)
-        before = resident_mb(engine.pids[0])
+            before.append(resident_mb(engine.pids[0]))
         for number in range(5):
             await say(engine, f"Number {number} is short.")
-        await say(engine, LONG)
-        assert resident_mb(engine.pids[0]) - before < 100
+        for _ in range(3):
+            await say(engine, LONG)
+        # what malloc keeps of one long text varies by 150 MB from run to run; a leak of every text would add up
+        assert resident_mb(engine.pids[0]) - max(before) < 300
     finally:
         await engine.aclose()
 

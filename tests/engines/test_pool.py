@@ -160,6 +160,14 @@ async def test_a_job_whose_worker_died_is_repeated_once(
     assert metrics.counted.count(("worker_restart", "fake")) == 3
 
 
+async def test_a_job_that_was_given_to_dead_workers_is_not_to_blame(pool: Make, birth: Birth) -> None:
+    async with pool(birth=birth, processes=3) as p:
+        for pid in p.pids[:3]:
+            os.kill(pid, signal.SIGKILL)  # nobody knows it yet: the next jobs are handed to the dead
+        jobs = [asyncio.create_task(p.call(("echo", number))) for number in range(6)]
+        assert await asyncio.gather(*jobs) == list(range(6))
+
+
 async def test_a_job_that_has_answered_is_not_repeated(pool: Make) -> None:
     async with pool() as p, p.open(("answer_and_die", None)) as results:
         assert await anext(results) == "first"

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from voxgate.engines.processes import Birth, Born, Processes, WorkerSpec, frame, receive
-from voxgate.engines.worker import ACK, CANCEL, FAILED, ITEM, RUN, Runner
+from voxgate.engines.worker import ACK, BEGUN, CANCEL, FAILED, ITEM, RUN, Runner
 from voxgate.errors import Code, EngineError, MisuseError, RefusedError, VoxgateError
 from voxgate.ports import Metrics
 
@@ -194,7 +194,6 @@ class Pool:
             job.worker = worker
             job.started = True
             job.moved = time.monotonic()
-            job.tries += 1
             worker.jobs[job.number] = job
             self._metrics.observe("queue_wait", time.perf_counter() - job.submitted, engine=self._spec.name)
             worker.send(RUN, job.number, job.request)
@@ -261,6 +260,9 @@ class Pool:
             while True:
                 kind, number, *rest = await receive(worker.born.reader.readexactly)
                 job = worker.jobs[number]
+                if kind == BEGUN:
+                    job.tries += 1
+                    continue
                 if kind != ITEM:
                     del worker.jobs[number]
                     job.worker = None
@@ -314,7 +316,8 @@ class Pool:
                 job.tell(FAILED, EngineError(f"the {name} engine died at work", engine=name, retryable=True))
             else:
                 job.started = False
-                job.submitted = time.perf_counter()
+                if job.tries:
+                    job.submitted = time.perf_counter()
                 job.news.set()  # its reader starts to watch the clock again
                 heapq.heappush(self._waiting, job)
         self._dispatch()

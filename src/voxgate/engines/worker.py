@@ -4,7 +4,8 @@ Started as `python -P -m voxgate.engines.worker FD PARENT_PID`; FD is one end of
 carry frames: a 4-byte little-endian length and a pickle. Only the server and its own children speak here.
 
     server -> worker   (SETUP, dict) first; then (RUN, job, request), (CANCEL, job), (ACK, job)
-    worker -> server   (READY, pid) or (BROKEN, error); then (ITEM, job, value), (DONE, job), (FAILED, job, error)
+    worker -> server   (READY, pid) or (BROKEN, error); then (BEGUN, job), (ITEM, job, value),
+                       and at last (DONE, job) or (FAILED, job, error)
 
 A worker that is to be forked (see pool.Birth) starts as a zygote: it loads, answers READY, and then each byte it gets
 carries a file descriptor: the socket of a new worker, which is a fork of the loaded zygote.
@@ -27,7 +28,7 @@ from typing import Any, NoReturn, Protocol
 
 from voxgate.errors import EngineError, VoxgateError
 
-SETUP, RUN, CANCEL, ACK, READY, BROKEN, ITEM, DONE, FAILED = range(9)
+SETUP, RUN, CANCEL, ACK, READY, BROKEN, BEGUN, ITEM, DONE, FAILED = range(10)
 
 WINDOW = 32
 """Results of one job that may be on their way to the server unread; then the job waits for its reader."""
@@ -99,6 +100,7 @@ def _serve(wire: Wire, runner: Runner, name: str, threads: int) -> NoReturn:
             number, request = todo.get()
             job = jobs[number]
             try:
+                wire.send(BEGUN, number)
                 for value in runner.run(request, job.cancelled.is_set):
                     job.window.acquire()
                     if job.cancelled.is_set():

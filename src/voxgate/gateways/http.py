@@ -68,6 +68,7 @@ class HttpServer:
         """Use `HttpServer.bind`."""
         self._sock = sock
         self._host = host
+        self._port = sock.getsockname()[1]  # asked now: the socket may be closed while engines are still loaded
         self._tls = tls
 
     @classmethod
@@ -97,10 +98,9 @@ class HttpServer:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds the server."""
-        port = self._sock.getsockname()[1]
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
         scheme = "https" if self._tls else "http"
-        return f"{scheme}://[{host}]:{port}" if ":" in host and "[" not in host else f"{scheme}://{host}:{port}"
+        return f"{scheme}://{f'[{host}]' if ':' in host and '[' not in host else host}:{self._port}"
 
     async def run(self, app: ASGIApp, *, grace_s: int, beside: asyncio.Task[None]) -> None:
         """Serve until the process is told to stop (SIGINT, SIGTERM).
