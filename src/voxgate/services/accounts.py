@@ -140,7 +140,7 @@ class Accounts:
         What is not named stays as it is. Raises PeerError: as `revoke_key`, or naming the limit.
         """
         key = await self._key(reference)
-        limits = replace(KeyLimits.of(key), **changes)  # type: ignore[arg-type]
+        limits = replace(KeyLimits.of(key), **changes)  # type: ignore[arg-type]  # KeyLimits checks the values
         changed = await self._store.limit_key(
             key.id, max_concurrent=limits.checked_concurrency(), daily_limit=limits.daily_micro()
         )
@@ -193,7 +193,7 @@ class Accounts:
         self,
         org: str,
         tier: Tier,
-        credits: Decimal,  # noqa: A002
+        credits: Decimal,  # noqa: A002 - as the command line calls it
         label: str,
         expires_at: datetime | None,
         limits: KeyLimits,
@@ -238,7 +238,7 @@ def _name(org: str) -> str:
     return name
 
 
-def _amount(credits: Decimal, param: str = "credits") -> int:  # noqa: A002
+def _amount(credits: Decimal, param: str = "credits") -> int:  # noqa: A002 - as the command line calls it
     if not credits.is_finite() or not 0 <= credits <= MAX_GRANT:
         raise PeerError(f"{param} must be between 0 and {MAX_GRANT:,}", param=param)
     try:

@@ -61,7 +61,7 @@ def build(
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientGoneError, _gone)
     app.add_exception_handler(Exception, _unexpected)
-    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]
+    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]  # FastAPI's documented way
     once = Idempotent(app, idempotency=rest.idempotency, paths=CHARGING)
     edge: ASGIApp = Edge(once, admission=rest.admission, limits=rest.limits, metrics=rest.metrics)
     crossing: ASGIApp = CORSMiddleware(
@@ -78,8 +78,9 @@ def build(
 def _openapi(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """FastAPI's description of the routes, with the errors they really answer instead of its own 422."""
     schema = plain()
-    problem = {"type": "object", "properties": {field: {"type": "string"} for field in ("message", "type", "code")}}
-    problem["properties"]["param"] = {"type": ["string", "null"]}  # type: ignore[index]
+    fields: dict[str, Any] = {field: {"type": "string"} for field in ("message", "type", "code")}
+    fields["param"] = {"type": ["string", "null"]}
+    problem = {"type": "object", "properties": fields}
     schema["components"]["schemas"]["Error"] = {"type": "object", "properties": {"error": problem}}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for path, methods in schema["paths"].items():
