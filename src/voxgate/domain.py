@@ -91,7 +91,7 @@ class FileSegment:
     start: int
     end: int
     text: str
-    """Never empty."""
+    """Never empty in a file."""
     language: str
     words: tuple[Word, ...]
     """Counted from the beginning of the audio too; empty unless asked for."""
@@ -141,6 +141,77 @@ class Recognition:
     """Whether word times are wanted."""
     speech_certain: bool = True
     """Whether a voice detector heard speech in this audio (an empty answer is then checked once more)."""
+
+
+class Partials(StrEnum):
+    """How soon words are shown while somebody still speaks, against how often they are taken back."""
+
+    FAST = "fast"
+    """Every word as soon as it is heard."""
+    CALM = "calm"
+    """The last word is held back until another follows: later, and taken back half as often."""
+    OFF = "off"
+    """None: an utterance is heard when it is over, and costs half the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRecognition:
+    """What is asked of a recognizer about an utterance that is still being spoken."""
+
+    language: str = "en"
+    hints: tuple[str, ...] = ()
+    words: bool = False
+    partials: Partials = Partials.FAST
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What an utterance says so far; the next one may say otherwise."""
+
+    text: str
+    """Never empty."""
+    end: int
+    """Samples from the beginning of the utterance that the text covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEdge:
+    """Somebody began to speak, or stopped. Positions of these are samples at SPEECH_RATE since the session began."""
+
+    started: bool
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartialHeard:
+    """What a segment that is still being spoken says so far."""
+
+    segment: int
+    """Counts the segments of a session from 0; its final has the same number, and comes last."""
+    start: int
+    end: int
+    """The first sample behind what the text covers."""
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinalHeard:
+    """What a segment says, for good. Its text is empty only where a commit was answered and nothing was said."""
+
+    segment: int
+    heard: "FileSegment"
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageContradicted:
+    """Another language is spoken than the one that was named; told once a session."""
+
+    guess: Guess
+
+
+LiveEvent = SpeechEdge | PartialHeard | FinalHeard | LanguageContradicted
+"""What live transcription tells, in order."""
 
 
 @dataclass(frozen=True, slots=True)

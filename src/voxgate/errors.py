@@ -20,7 +20,7 @@ from typing import Any
 
 
 class Code(StrEnum):
-    """Every error code Voxgate sends, one line of meaning each (docs/protocols/rest.md lists them)."""
+    """Every error code Voxgate sends, one line of meaning each (docs/protocols/ lists them)."""
 
     # the client's request
     INVALID_VALUE = "invalid_value"
@@ -37,6 +37,11 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
+    # a client's steps on a socket
+    SESSION_NOT_STARTED = "session_not_started"
+    SESSION_ALREADY_STARTED = "session_already_started"
+    NOTHING_TO_CANCEL = "nothing_to_cancel"
+    SESSION_TIMEOUT = "session_timeout"
     # not allowed, or not now
     INVALID_API_KEY = "invalid_api_key"
     INSUFFICIENT_CREDITS = "insufficient_credits"

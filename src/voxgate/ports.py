@@ -18,7 +18,9 @@ from voxgate.domain import (
     ApiKey,
     Balance,
     Guess,
+    LiveRecognition,
     Organization,
+    Partial,
     Principal,
     Recognition,
     Samples,
@@ -47,6 +49,43 @@ class SpeechToText(Protocol):
     async def recognize(self, request: Recognition) -> Transcript:
         """Turn one utterance into text. Raises EngineError."""
         ...
+
+
+class LiveUtterance(Protocol):
+    """One utterance that is heard while it is spoken. Used from one task; both verbs are for its own beginning."""
+
+    def feed(self, audio: Samples, silence: int) -> None:
+        """More of it, at SPEECH_RATE. Returns at once; costs well under a millisecond.
+
+        `silence`: how many samples at the end of everything fed so far hold no speech; 0 while somebody speaks. From it
+        an engine tells that the utterance may be over, and may begin to make the final before it is asked for.
+        """
+        ...
+
+    async def finish(self, length: int) -> Transcript:
+        """What the first `length` samples that were fed say. Once, and last: no partial is told from now on.
+
+        Raises EngineError, RefusedError `busy`.
+        """
+        ...
+
+
+@runtime_checkable
+class LiveSpeechToText(Protocol):
+    """Hears utterances while they are spoken; `engines/redecoding.py` makes this of what hears whole ones."""
+
+    languages: Mapping[str, str]
+    max_seconds: float
+
+    def open(
+        self, request: LiveRecognition, told: Callable[[Partial], None]
+    ) -> AbstractAsyncContextManager[LiveUtterance]:
+        """One utterance. `told` is called on the event loop with each partial; leaving the block cancels all work."""
+        ...
+
+
+class Recognizer(SpeechToText, LiveSpeechToText, Protocol):
+    """Both: what every engine of the port `stt` is once it runs."""
 
 
 @runtime_checkable

@@ -44,3 +44,25 @@ class LimitSettings(Settings):
     """How often keys with work under way are checked: how long that outlives a revocation."""
     client_secret_s: int = Field(default=60, gt=0, le=7_200)
     """How long a client secret can begin requests and connections, where its minter did not say."""
+    socket_message_bytes: int = Field(default=MIB, gt=0)
+    """Largest message on a socket: one above it is answered `MESSAGE_TOO_LARGE`, and the session goes on."""
+    socket_frame_bytes: int = Field(default=8 * MIB, gt=0)
+    """From here on a message is not read any more: the socket is closed with 1009."""
+    socket_unauthenticated_s: float = Field(default=10, gt=0)
+    """How long a socket may stay open without a credential."""
+    socket_ping_s: float = Field(default=20, gt=0)
+    """How often a quiet socket is pinged."""
+    socket_silent_s: float = Field(default=40, gt=0)
+    """How long a peer may answer no ping, and send nothing else, before its socket is closed."""
+    socket_idle_s: float = Field(default=600, gt=0)
+    """How long a peer that answers pings may send no message before its session ends."""
+    session_s: float = Field(default=7_200, gt=0)
+    """Longest session on a socket."""
+    session_expiring_s: float = Field(default=30, gt=0)
+    """How long before a limit ends a session it is announced."""
+    audio_ahead_s: float = Field(default=30, gt=0)
+    """How far audio that is sent in may run ahead of real time before the server stops reading."""
+    speech_ahead_s: float = Field(default=30, gt=0)
+    """How far speech that is sent out may run ahead of real time."""
+    speech_queue: int = Field(default=64, gt=0)
+    """How many texts of one speech session may wait to be spoken."""

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from voxgate.errors import Code, VoxgateError
 
+NORMAL, GOING_AWAY, POLICY, MESSAGE_TOO_BIG, FAILURE, RESTART, TRY_LATER = 1000, 1001, 1008, 1009, 1011, 1012, 1013
+"""Close codes of WebSockets (RFC 6455, 7.4.1, and IANA's registry), each for the one reason the contract gives it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -13,43 +16,51 @@ class Status:
     """HTTP status of a REST answer."""
     type: str
     """`error.type` of OpenAI's envelope."""
+    socket: str
+    """`code` of an `error` message on a WebSocket."""
+    close: int | None = None
+    """The close code where this error ends a WebSocket session; None where the session goes on."""
 
 
 _REQUEST, _AUTH, _LIMIT, _SERVER = "invalid_request_error", "authentication_error", "rate_limit_error", "server_error"
 
 STATUS: dict[Code, Status] = {
-    Code.INVALID_VALUE: Status(400, _REQUEST),
-    Code.MISSING_FIELD: Status(400, _REQUEST),
-    Code.INVALID_JSON: Status(400, _REQUEST),
-    Code.INVALID_AUDIO: Status(400, _REQUEST),
-    Code.INPUT_TOO_LONG: Status(400, _REQUEST),
-    Code.UNSUPPORTED_LANGUAGE: Status(400, _REQUEST),
-    Code.UNSUPPORTED_VOICE: Status(400, _REQUEST),
-    Code.UNSUPPORTED_FORMAT: Status(400, _REQUEST),
-    Code.IDEMPOTENCY_MISMATCH: Status(400, _REQUEST),
-    Code.INVALID_API_KEY: Status(401, _AUTH),
-    Code.INSUFFICIENT_CREDITS: Status(402, "insufficient_quota"),
-    Code.PERMISSION_DENIED: Status(403, "permission_error"),
-    Code.NOT_FOUND: Status(404, _REQUEST),
-    Code.MODEL_NOT_FOUND: Status(404, _REQUEST),
-    Code.METHOD_NOT_ALLOWED: Status(405, _REQUEST),
-    Code.REQUEST_TIMEOUT: Status(408, _REQUEST),
-    Code.IDEMPOTENCY_IN_PROGRESS: Status(409, _REQUEST),
-    Code.TOO_LARGE: Status(413, _REQUEST),
-    Code.RATE_LIMITED: Status(429, _LIMIT),
-    Code.ENGINE_ERROR: Status(500, _SERVER),
-    Code.INTERNAL_ERROR: Status(500, _SERVER),
-    Code.INVALID_CONFIG: Status(500, _SERVER),
-    Code.MODEL_BROKEN: Status(500, _SERVER),
-    Code.MODEL_UNREACHABLE: Status(500, _SERVER),
-    Code.DISK_FULL: Status(500, _SERVER),
-    Code.UPSTREAM_ERROR: Status(502, _SERVER),
-    Code.BUSY: Status(503, _SERVER),
-    Code.SHUTTING_DOWN: Status(503, _SERVER),
-    Code.ENGINE_UNAVAILABLE: Status(503, _SERVER),
-    Code.MODEL_MISSING: Status(503, _SERVER),
-    Code.STORE_UNAVAILABLE: Status(503, _SERVER),
-    Code.ENGINE_TIMEOUT: Status(504, _SERVER),
+    Code.INVALID_VALUE: Status(400, _REQUEST, "INVALID_MESSAGE"),
+    Code.MISSING_FIELD: Status(400, _REQUEST, "INVALID_MESSAGE"),
+    Code.INVALID_JSON: Status(400, _REQUEST, "INVALID_MESSAGE"),
+    Code.INVALID_AUDIO: Status(400, _REQUEST, "INVALID_AUDIO"),
+    Code.INPUT_TOO_LONG: Status(400, _REQUEST, "INPUT_TOO_LONG"),
+    Code.UNSUPPORTED_LANGUAGE: Status(400, _REQUEST, "UNSUPPORTED_LANGUAGE"),
+    Code.UNSUPPORTED_VOICE: Status(400, _REQUEST, "UNSUPPORTED_VOICE"),
+    Code.UNSUPPORTED_FORMAT: Status(400, _REQUEST, "UNSUPPORTED_FORMAT"),
+    Code.SESSION_NOT_STARTED: Status(400, _REQUEST, "SESSION_NOT_STARTED"),
+    Code.SESSION_ALREADY_STARTED: Status(400, _REQUEST, "SESSION_ALREADY_STARTED"),
+    Code.NOTHING_TO_CANCEL: Status(400, _REQUEST, "NOTHING_TO_CANCEL"),
+    Code.IDEMPOTENCY_MISMATCH: Status(400, _REQUEST, "INVALID_MESSAGE"),
+    Code.INVALID_API_KEY: Status(401, _AUTH, "UNAUTHORIZED", POLICY),
+    Code.INSUFFICIENT_CREDITS: Status(402, "insufficient_quota", "INSUFFICIENT_CREDITS", POLICY),
+    Code.PERMISSION_DENIED: Status(403, "permission_error", "UNAUTHORIZED", POLICY),
+    Code.NOT_FOUND: Status(404, _REQUEST, "INVALID_MESSAGE"),
+    Code.MODEL_NOT_FOUND: Status(404, _REQUEST, "UNSUPPORTED_MODEL"),
+    Code.METHOD_NOT_ALLOWED: Status(405, _REQUEST, "INVALID_MESSAGE"),
+    Code.REQUEST_TIMEOUT: Status(408, _REQUEST, "SESSION_TIMEOUT", POLICY),
+    Code.SESSION_TIMEOUT: Status(408, _REQUEST, "SESSION_TIMEOUT", POLICY),
+    Code.IDEMPOTENCY_IN_PROGRESS: Status(409, _REQUEST, "INVALID_MESSAGE"),
+    Code.TOO_LARGE: Status(413, _REQUEST, "MESSAGE_TOO_LARGE"),
+    Code.RATE_LIMITED: Status(429, _LIMIT, "RATE_LIMITED", POLICY),
+    Code.ENGINE_ERROR: Status(500, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.INTERNAL_ERROR: Status(500, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.INVALID_CONFIG: Status(500, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.MODEL_BROKEN: Status(500, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.MODEL_UNREACHABLE: Status(500, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.DISK_FULL: Status(500, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.UPSTREAM_ERROR: Status(502, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.BUSY: Status(503, _SERVER, "RATE_LIMITED", TRY_LATER),
+    Code.SHUTTING_DOWN: Status(503, _SERVER, "ENGINE_ERROR", GOING_AWAY),
+    Code.ENGINE_UNAVAILABLE: Status(503, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.MODEL_MISSING: Status(503, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.STORE_UNAVAILABLE: Status(503, _SERVER, "ENGINE_ERROR", FAILURE),
+    Code.ENGINE_TIMEOUT: Status(504, _SERVER, "ENGINE_ERROR", FAILURE),
 }
 
 _RETRY_AFTER_S = 5  # where whoever refused knows no better; clients must always be told something on 429 and 503
