@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxgate.domain import Samples
-from voxgate.engines.voice_shape import LEAD_MS, LEVEL_DBFS, TAIL_MS, Trimmer, active_rms, even_out, pause_ms, trim
+from voxgate.engines.voice_shape import LEAD_MS, LEVEL_DBFS, TAIL_MS, Trimmer, active_rms, even_out, trim
 
 RATE = 1000  # one sample a millisecond
 
@@ -88,14 +88,3 @@ def test_no_peak_reaches_full_scale_and_louder_stays_louder(level: float, gain_d
 def test_quiet_peaks_are_left_alone() -> None:
     samples = np.array([0.89, -0.89], np.float32)
     np.testing.assert_array_equal(even_out(samples, 0.0), samples)
-
-
-def test_pauses_follow_the_punctuation() -> None:
-    assert (
-        pause_ms("Yes.")
-        == pause_ms('"Yes."')
-        == pause_ms("是。")
-        > pause_ms("yes;")
-        > pause_ms("yes,")
-        > pause_ms("yes")
-    )

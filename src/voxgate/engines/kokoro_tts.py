@@ -23,10 +23,10 @@ from voxgate.engines.kokoro_voices import TONGUES, VOICES, Tongue
 from voxgate.engines.kokoro_worker import RATE, Phrase, Read, Spoken
 from voxgate.engines.piper_text import Clause, Pronounced, clauses
 from voxgate.engines.pool import Pool, WorkerSpec
-from voxgate.engines.voice_shape import end_mark, pause_ms
 from voxgate.engines.voice_stream import speaking
 from voxgate.errors import Code, EngineError
 from voxgate.ports import EngineContext, EnginePlugin, Metrics
+from voxgate.text.pauses import end_mark, pause_ms
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from voxgate.engines.voice_shape import end_mark
+from voxgate.text.pauses import end_mark
 
 _BREAK = re.compile(r"[,;:!?][\"'”’»)\]}*_]*(?=\s)|[，；：！？、،؛؟]|—")
 _SPEAKABLE = re.compile(r"[^\W_]")

@@ -1,7 +1,7 @@
 """What every voice's audio goes through: even loudness, no clipping, and silence cut to a known length. Pure.
 
 Engines leave 0 to 300 ms of silence in front and 140 to 700 behind (measured 2026-10: Piper, Kokoro). All of it is cut
-to LEAD_MS and TAIL_MS, so that the first sound comes soon, and pauses between pieces are ours to set.
+to LEAD_MS and TAIL_MS, so that the first sound comes soon, and pauses between pieces are ours to set (text/pauses.py).
 """
 
 import numpy as np
@@ -15,21 +15,6 @@ LEAD_MS, TAIL_MS = 20, 80
 
 _ACTIVE = 0.01  # -40 dBFS: quieter samples count as silence
 _KNEE = 0.9  # samples beyond this are bent towards 1, never cut off
-
-_PAUSES_MS = {",": 100, ";": 180, ":": 180, ".": 260, "!": 260, "?": 260, "…": 320}
-_WIDE = str.maketrans("。！？；：，、።፤፥፣؟؛،।", ".!?;:,,.;:,?;,.")
-_CLOSERS = "\"'”’»)]}）」』】》〉*_ \t\r\n"
-_PLAIN_MS = 60
-
-
-def end_mark(text: str) -> str:
-    """The last character of a text, closing quotes and brackets aside, wide punctuation as its ASCII counterpart."""
-    return text.rstrip(_CLOSERS)[-1:].translate(_WIDE)
-
-
-def pause_ms(piece: str) -> int:
-    """The pause behind a piece of text at normal speed, by the punctuation it ends in, TAIL_MS not included."""
-    return _PAUSES_MS.get(end_mark(piece), _PLAIN_MS)
 
 
 def active_rms(samples: Samples) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 
 from voxgate.domain import Speech, Utterance, Word
 from voxgate.engines.piper_text import speakable
-from voxgate.engines.voice_shape import pause_ms
 from voxgate.errors import Code, PeerError
+from voxgate.text.pauses import pause_ms
 from voxgate.text.sentences import split
 
 AHEAD_S = 8.0
