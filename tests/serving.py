@@ -16,6 +16,7 @@ stt = ["scripted_stt"]
 tts = ["scripted_tts"]
 llm = ["scripted_llm"]
 vad = "scripted_vad"
+turn = "scripted_turn"
 [voices.aliases]
 alloy = {gender = "neutral", use = ["scripted_tts/tone"]}
 """

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.conftest import Recorder
@@ -52,9 +53,10 @@ async def test_engines_come_up_side_by_side_and_those_that_cannot_say_why(tmp_pa
     room = EngineRoom(what, Recorder())
     before = room.readiness()
     assert not before.ready
-    assert set(before.loading) == {"scripted_stt", "scripted_tts", "scripted_vad", "llama", "pyav"}
+    assert set(before.loading) == {"scripted_stt", "scripted_tts", "scripted_vad", "scripted_turn", "llama", "pyav"}
     with pytest.raises(EngineError) as caught:
         room.vad()
+    assert room.turn() is None
     assert caught.value.code is Code.ENGINE_UNAVAILABLE
     with pytest.raises(EngineError, match="is still being loaded"):
         room.switchboard.ears("whisper-1", None)
@@ -64,6 +66,9 @@ async def test_engines_come_up_side_by_side_and_those_that_cannot_say_why(tmp_pa
     assert len(after.problems) == 1
     assert after.problems[0].endswith("; run: voxgate models pull smollm2-135m-instruct-q4_1")
     assert room.vad().window == 512
+    detector = room.turn()
+    assert detector is not None
+    assert await detector.complete(np.zeros(16_000, np.float32)) == 0.5
     assert room.decoder()
     assert room.switchboard.ears("whisper-1", None).name == "scripted_stt"
     await room.aclose()

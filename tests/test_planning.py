@@ -82,6 +82,7 @@ async def test_every_engine_that_is_named_runs_once() -> None:
         "llama",
         "openai",
         "silero",
+        "smart_turn",
         "pyav",
     ]
     assert what.llm_order == ("llama",)
@@ -99,6 +100,7 @@ async def test_the_data_directory_is_absolute(folder: Path) -> None:
         ('tts = ["moonshine"]', "routing.tts", "'moonshine', which is stt, not tts"),
         ('llm = ["piper"]', "routing.llm", "'piper', which is tts, not llm"),
         ('vad = "pyav"', "routing.vad", "'pyav', which is decoder, not vad"),
+        ('turn = "silero"', "routing.turn", "'silero', which is vad, not turn"),
         ('decoder = "silero"', "routing.decoder", "'silero', which is vad, not decoder"),
         ('models = {a = "silero"}', "routing.models", "'silero', which is vad, not stt or tts or llm"),
         ('stt = ["no_such"]', "engines.no_such.plugin", "there is no engine 'no_such'"),

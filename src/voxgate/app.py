@@ -24,7 +24,7 @@ from voxgate.gateways.rest.api import build
 from voxgate.gateways.rest.context import Readiness, Rest
 from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
-from voxgate.ports import AudioDecoder, Metrics, Vad
+from voxgate.ports import AudioDecoder, Metrics, TurnDetector, Vad
 from voxgate.services.accounts import Accounts
 from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Idempotency
@@ -60,6 +60,11 @@ class EngineRoom:
         """The voice detector. Raises EngineError."""
         vad: Vad = self._engine(self._plan.settings.routing.vad, "voice detection")
         return vad
+
+    def turn(self) -> TurnDetector | None:
+        """What tells ends of turns by the sound; None where nothing does, and pauses and words decide."""
+        running = self._running.get(self._plan.settings.routing.turn)
+        return running.engine if running else None
 
     def decoder(self) -> AudioDecoder:
         """What reads audio files. Raises EngineError."""

@@ -209,6 +209,7 @@ def _check_ports(engines: Iterable[Configured], routing: RoutingSettings, llm_or
         "tts": (routing.tts, ("tts",)),
         "llm": (tuple(llm_order), ("llm",)),
         "vad": ((routing.vad,), ("vad",)),
+        "turn": ((routing.turn,) if routing.turn else (), ("turn",)),
         "decoder": ((routing.decoder,), ("decoder",)),
         "models": (routing.alias_engines(), ("stt", "tts", "llm")),
     }

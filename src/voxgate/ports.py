@@ -161,6 +161,19 @@ class Vad(Protocol):
 
 
 @runtime_checkable
+class TurnDetector(Protocol):
+    """Tells by the sound whether a speaker has finished, or only pauses."""
+
+    async def complete(self, audio: Samples) -> float:
+        """How likely it is, 0 to 1, that the turn which this audio ends is over.
+
+        `audio`: at SPEECH_RATE, the turn so far with the pause behind it; only its last 8 s count.
+        Raises EngineError, RefusedError `busy`: whoever asks then judges the pause without.
+        """
+        ...
+
+
+@runtime_checkable
 class AudioDecoder(Protocol):
     """Reads a whole audio file of any container."""
 
@@ -346,7 +359,7 @@ class EngineContext:
     """Processor cores the engines of this server may use."""
 
 
-PortName = Literal["stt", "tts", "llm", "vad", "decoder"]
+PortName = Literal["stt", "tts", "llm", "vad", "turn", "decoder"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ import pytest
 
 from tests.conftest import Recorder, absent
 from voxgate.ports import ENTRY_POINT_GROUP, EngineContext, EnginePlugin
-from voxgate.testing.conformance import check_closing, decoder, llm, run, stt, tts, vad
+from voxgate.testing.conformance import check_closing, decoder, llm, run, stt, tts, turn, vad
 from voxgate.testing.conformance.stt import Spoken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-SUITES: dict[str, ModuleType] = {"stt": stt, "tts": tts, "llm": llm, "vad": vad, "decoder": decoder}
+SUITES: dict[str, ModuleType] = {"stt": stt, "tts": tts, "llm": llm, "vad": vad, "turn": turn, "decoder": decoder}
 TEXT = "The train to the city leaves at nine in the morning."
 
 
@@ -71,7 +71,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     return Spoken((ints / 32768).astype(np.float32), TEXT)
 
 
-@pytest.mark.parametrize("name", ["moonshine", "whisper", "piper", "kokoro", "espeak", "llama", "silero", "pyav"])
+@pytest.mark.parametrize(
+    "name", ["moonshine", "whisper", "piper", "kokoro", "espeak", "llama", "silero", "smart_turn", "pyav"]
+)
 async def test_engine(name: str, sample: Spoken, metrics: Recorder) -> None:
     async with engine(name, metrics) as (found, made):
         await run(SUITES[found.port], made, sample=sample)

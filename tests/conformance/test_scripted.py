@@ -2,8 +2,8 @@
 
 import pytest
 
-from voxgate.testing import scripted
-from voxgate.testing.conformance import Check, check_closing, llm, stt, suite, tts, vad
+from voxgate.testing import scripted, scripted_turn
+from voxgate.testing.conformance import Check, check_closing, llm, stt, suite, tts, turn, vad
 
 
 def named(check: object) -> str:
@@ -28,3 +28,8 @@ async def test_llm(check: Check) -> None:
 @pytest.mark.parametrize("check", [*suite(vad), check_closing], ids=named)
 async def test_vad(check: Check) -> None:
     await check(scripted.ScriptedVad(scripted.ScriptedVadSettings()))
+
+
+@pytest.mark.parametrize("check", [*suite(turn), check_closing], ids=named)
+async def test_turn(check: Check) -> None:
+    await check(scripted_turn.ScriptedTurnDetector("scripted", scripted_turn.ScriptedTurnSettings()))

@@ -16,6 +16,7 @@ stt = ["shaky_stt"]
 tts = ["shaky_tts", "piper"]
 llm = ["shaky_llm"]
 vad = "scripted_vad"
+turn = "scripted_turn"
 [routing.models]
 "gpt-busy" = "busy_llm"
 "gpt-hang" = "hanging_llm"

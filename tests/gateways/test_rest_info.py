@@ -57,7 +57,8 @@ async def test_a_server_that_loads_says_so_and_is_alive(tmp_path: Path) -> None:
         response = await client.get("/readyz")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert response.json()["status"] == "not ready"
-    assert set(response.json()["loading"]) == {"scripted_stt", "scripted_tts", "scripted_llm", "scripted_vad", "pyav"}
+    scripted = {"scripted_stt", "scripted_tts", "scripted_llm", "scripted_vad", "scripted_turn"}
+    assert set(response.json()["loading"]) == {*scripted, "pyav"}
 
 
 async def test_missing_models_are_listed_and_do_not_keep_a_server_from_being_ready(tmp_path: Path) -> None:

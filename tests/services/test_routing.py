@@ -52,7 +52,16 @@ def test_every_engine_that_is_to_run_is_named_once() -> None:
     routing = RoutingSettings(
         stt=("moonshine",), tts=("piper", "espeak"), models={"a": "openai/x", "b": "openai", "c": "moonshine"}
     )
-    assert routing.engines(["llama"]) == ("moonshine", "piper", "espeak", "llama", "openai", "silero", "pyav")
+    assert routing.engines(["llama"]) == (
+        "moonshine",
+        "piper",
+        "espeak",
+        "llama",
+        "openai",
+        "silero",
+        "smart_turn",
+        "pyav",
+    )
     assert routing.alias_engines() == ("openai", "moonshine")
 
 
@@ -88,6 +97,12 @@ def test_a_man_is_never_spoken_by_a_woman_of_kokoros() -> None:
     for alias in VoiceSettings().aliases.values():
         if alias.gender == "male":
             assert not [use for use in alias.use if use == "kokoro/*" or (use.startswith("kokoro/") and use[8] == "f")]
+
+
+def test_a_turn_detector_is_not_needed() -> None:
+    with_it, without = RoutingSettings().engines(()), RoutingSettings(turn="").engines(())
+    assert set(with_it) - set(without) == {"smart_turn"}
+    assert "" not in without
 
 
 def test_optional_engines_are_asked_for_by_default() -> None:

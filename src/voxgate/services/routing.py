@@ -99,13 +99,15 @@ class RoutingSettings(Settings):
     """Recognizers, best first; the first that serves the language is used."""
     tts: tuple[str, ...] = ("piper", "kokoro", "espeak")
     """Engines that speak; which one does is told by the voice."""
-    optional: tuple[str, ...] = ("kokoro",)
+    optional: tuple[str, ...] = ("kokoro", "smart_turn")
     """Engines that run once their models are pulled, and are not missed before."""
     llm: tuple[str, ...] = ("auto",)
     """Language models; the first is the default. `auto`: OPENAI_BASE_URL or OPENAI_API_KEY, else Ollama on this
     machine, else the demo model."""
     vad: str = "silero"
     """The voice detector."""
+    turn: str = "smart_turn"
+    """What tells by the sound whether a speaker in a conversation has finished; empty: pauses and words alone do."""
     decoder: str = "pyav"
     """What reads audio files."""
     default_language: str = "english"
@@ -133,7 +135,10 @@ class RoutingSettings(Settings):
 
     def engines(self, llm_order: Iterable[str]) -> tuple[str, ...]:
         """Every engine that is to run; `llm_order` is `llm` with `auto` resolved."""
-        return tuple(dict.fromkeys([*self.stt, *self.tts, *llm_order, *self.alias_engines(), self.vad, self.decoder]))
+        turn = [self.turn] if self.turn else []
+        return tuple(
+            dict.fromkeys([*self.stt, *self.tts, *llm_order, *self.alias_engines(), self.vad, *turn, self.decoder])
+        )
 
     def alias_engines(self) -> tuple[str, ...]:
         """The engines that targets of `models` name."""
