@@ -19,9 +19,12 @@ from voxgate.engines.registry import Configured, absent, bring_up
 from voxgate.errors import ConfigError, VoxgateError
 from voxgate.gateways.admission import Admission
 from voxgate.gateways.http import HttpServer, read_tls
-from voxgate.gateways.proxies import parse_networks
+from voxgate.gateways.proxies import TrustedProxies, parse_networks
 from voxgate.gateways.rest.api import build
 from voxgate.gateways.rest.context import Readiness, Rest
+from voxgate.gateways.shell import SocketShell
+from voxgate.gateways.socket_routes import routes
+from voxgate.gateways.sockets import Sockets
 from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
 from voxgate.ports import AudioDecoder, Metrics, TurnDetector, Vad
@@ -264,10 +267,11 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         stack.push_async_callback(sweeper.aclose)
         admission = Admission(stores.credentials, what.settings.limits, clock)
         await stack.enter_async_context(_beside(admission.live.run()))
+        ledger = DailyLimits(stores.ledger, stores.spending, clock)
         rest = Rest(
             admission=admission,
             client_secrets=ClientSecrets(stores.secrets, clock),
-            ledger=DailyLimits(stores.ledger, stores.spending, clock),
+            ledger=ledger,
             usage=UsageReports(stores.usage),
             idempotency=idempotency,
             prices=what.settings.prices,
@@ -280,13 +284,21 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
             store_answers=database.ping,
             readiness=room.readiness,
         )
-        address = what.settings.server
-        app = build(
-            rest,
-            allowed_origins=address.allowed_origins,
-            trusted_proxies=parse_networks(address.trusted_proxies),
-            public_url=address.public_url,
+        sockets = Sockets(
+            admission=admission,
+            ledger=ledger,
+            prices=what.settings.prices,
+            limits=what.settings.limits,
+            metrics=metrics,
+            clock=clock,
+            cores=what.cores,
+            switchboard=lambda: room.switchboard,
+            vad=room.vad,
         )
+        address = what.settings.server
+        api = build(rest, allowed_origins=address.allowed_origins, public_url=address.public_url)
+        shell = SocketShell(api, routes(sockets), sockets, allowed_origins=address.allowed_origins)
+        app = TrustedProxies(shell, parse_networks(address.trusted_proxies))
         yield Assembled(app, room, accounts, metrics, sweeper)
 
 

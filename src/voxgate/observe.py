@@ -122,6 +122,19 @@ class Prometheus:
             buckets=_SECONDS,
         )
         self._active = Gauge("voxgate_http_requests_active", "HTTP requests being answered", registry=self._registry)
+        self._sockets = Gauge("voxgate_sockets_active", "WebSockets that are open", ("path",), registry=self._registry)
+        self._messages = Counter(
+            "voxgate_socket_messages",
+            "Messages on WebSockets (received, sent)",
+            ("path", "direction"),
+            registry=self._registry,
+        )
+        self._closes = Counter(
+            "voxgate_socket_closes",
+            "WebSockets that ended, by close code (1006: the connection broke)",
+            ("path", "code"),
+            registry=self._registry,
+        )
         self._lag = Histogram(
             "voxgate_event_loop_lag_seconds",
             "How late the event loop wakes a sleeper",
@@ -152,6 +165,17 @@ class Prometheus:
 
         return over
 
+    def socket_opened(self, path: str) -> "SocketCounts":
+        """Count a WebSocket as open, until its counts are told that it is closed."""
+        self._sockets.labels(path).inc()
+        received, sent = (self._messages.labels(path, direction) for direction in ("received", "sent"))
+
+        def over(code: int) -> None:
+            self._sockets.labels(path).dec()
+            self._closes.labels(path, str(code)).inc()
+
+        return SocketCounts(received, sent, over)
+
     async def watch_loop(self, interval_s: float) -> None:
         """Sample the event loop's lag until cancelled."""
         while True:
@@ -161,7 +185,17 @@ class Prometheus:
 
     def families(self) -> tuple[Family, ...]:
         """Every metric there is, whether it was measured yet or not."""
-        measured = (self._stages, self._events, self._levels, self._requests, self._active, self._lag)
+        measured = (
+            self._stages,
+            self._events,
+            self._levels,
+            self._requests,
+            self._active,
+            self._sockets,
+            self._messages,
+            self._closes,
+            self._lag,
+        )
         found = []
         for metric in measured:
             (family,) = metric.collect()
@@ -172,6 +206,28 @@ class Prometheus:
     def text(self) -> bytes:
         """Everything measured, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class SocketCounts:
+    """What is counted of one WebSocket."""
+
+    def __init__(self, received: Counter, sent: Counter, over: Callable[[int], None]) -> None:
+        """Use `Prometheus.socket_opened`."""
+        self._received = received
+        self._sent = sent
+        self._over = over
+        self._counted = (0, 0)
+
+    def messages(self, received: int, sent: int) -> None:
+        """So many messages were received and sent since it was opened."""
+        before_received, before_sent = self._counted
+        self._received.inc(received - before_received)
+        self._sent.inc(sent - before_sent)
+        self._counted = (received, sent)
+
+    def closed(self, code: int) -> None:
+        """It is over."""
+        self._over(code)
 
 
 class NoMetrics:

@@ -1,9 +1,9 @@
-"""May this request come in? Rates, places and keys, asked in the order of what they cost, before a body is read."""
+"""May this request or socket come in? Rates, places and keys, asked in the order of what they cost, before it is read."""
 
 import hashlib
 import math
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 from starlette.datastructures import Headers
 
@@ -34,17 +34,34 @@ class Admission:
         self.live = LiveWork(keys, check_every_s=limits.key_check_s)
         """The work that is under way."""
 
-    @asynccontextmanager
-    async def admit(self, headers: Headers, address: str, path: str) -> AsyncIterator[Principal]:
-        """Who is asking, for as long as the request takes; it is cancelled where its key ends meanwhile.
+    def admit(self, headers: Headers, address: str, path: str) -> AbstractAsyncContextManager[Principal]:
+        """Who sends a request, for as long as it takes; as `let_in`, with the credential in its headers."""
+        return self.let_in(credential(headers), address, path)
 
-        `address`: where the request came from. Raises RefusedError `rate_limited`, `busy`, `invalid_api_key`,
-        `permission_denied`; KeyEndedError; StoreError.
+    @asynccontextmanager
+    async def wait(self, address: str) -> AsyncIterator[None]:
+        """Keep a place for a socket from `address` that has not shown its credential yet.
+
+        Not one of those that requests have: whoever waits without a key keeps nobody out who has one. Raises
+        RefusedError `rate_limited`, `busy`.
+        """
+        name = rate_name(address)
+        self._within_rate(self._by_address, name, "from this address", "requests_per_minute_per_address")
+        most = self._limits.concurrent_requests
+        with self._place("waiting", most, Code.BUSY, "the server", "concurrent_requests"):
+            yield
+
+    @asynccontextmanager
+    async def let_in(self, key: str | None, address: str, path: str) -> AsyncIterator[Principal]:
+        """Who is asking, for as long as it takes; it is cancelled where its key ends meanwhile.
+
+        `key`: the credential that was shown, if any; `address`: where it came from. Raises RefusedError
+        `rate_limited`, `busy`, `invalid_api_key`, `permission_denied`; KeyEndedError; StoreError.
         """
         name = rate_name(address)
         self._within_rate(self._by_address, name, "from this address", "requests_per_minute_per_address")
         with self._place("server", self._limits.concurrent_requests, Code.BUSY, "the server", "concurrent_requests"):
-            principal = await self._authenticate(headers, name)
+            principal = await self._authenticate(key, name)
             key_id = principal.key_id
             self._within_rate(self._by_key, key_id, "with this API key", "requests_per_minute_per_key")
             check_scope(principal, path)
@@ -55,16 +72,16 @@ class Admission:
                 async with self.live.of(key_id):
                     yield principal
 
-    async def _authenticate(self, headers: Headers, address: str) -> Principal:
+    async def _authenticate(self, key: str | None, address: str) -> Principal:
         """Who is asking. An address that showed too many wrong keys is not looked up, but for keys that were right.
 
         So a flood of guesses costs no queries, and shuts nobody out who shares the address with it.
         """
-        shown = hashlib.sha256((credential(headers) or "").encode()).digest()
+        shown = hashlib.sha256((key or "").encode()).digest()
         if shown not in self._proven and (wait := self._failures.wait_s(address)) > 0:
             raise _too_often("too many wrong API keys from this address", "failed_keys_per_minute_per_address", wait)
         try:
-            principal = await authenticate(self._keys, headers)
+            principal = await authenticate(self._keys, key)
         except RefusedError:
             self._failures.take(address)
             raise

@@ -16,8 +16,12 @@ SCOPED: dict[str, frozenset[Scope]] = {
     "/v1/audio/voices": _EVERY,
     "/v1/chat/completions": frozenset({Scope.AGENT}),
     "/v1/models": _EVERY,
+    "/v1/realtime": frozenset({Scope.TRANSCRIPTION}),
+    "/v1/realtime/tts": frozenset({Scope.SPEECH}),
+    "/v1/realtime/client_secrets": frozenset(),
 }
-"""Path -> the scopes of client secrets that open it, and what is below it; every other path is closed to them."""
+"""Path -> the scopes of client secrets that open it, and what is below it, where no longer path says otherwise; every
+other path is closed to them."""
 
 
 def credential(headers: Headers) -> str | None:
@@ -37,9 +41,8 @@ def socket_credential(headers: Headers, query_string: bytes) -> str | None:
     return credential(headers) or next(filter(None, named), None)
 
 
-async def authenticate(keys: Keys, headers: Headers) -> Principal:
-    """The owner of the request's credential. Raises RefusedError `invalid_api_key`, StoreError."""
-    key = credential(headers)
+async def authenticate(keys: Keys, key: str | None) -> Principal:
+    """The owner of a credential. Raises RefusedError `invalid_api_key`, StoreError."""
     if key is None:
         raise RefusedError(
             "an API key is required: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", code=Code.INVALID_API_KEY
@@ -57,7 +60,8 @@ def check_scope(principal: Principal, path: str) -> None:
     """
     if principal.scopes is None:
         return
-    opening = next((scopes for below, scopes in SCOPED.items() if f"{path}/".startswith(f"{below}/")), frozenset())
+    above = [below for below in SCOPED if f"{path}/".startswith(f"{below}/")]
+    opening = SCOPED[max(above, key=len)] if above else frozenset()
     if principal.scopes & opening:
         return
     if not opening:

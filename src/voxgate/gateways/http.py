@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from voxgate.errors import ConfigError
+from voxgate.gateways.websocket import SocketProtocol
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048  # connections the kernel keeps waiting; uvicorn's own default
@@ -117,7 +118,7 @@ class HttpServer:
                 proxy_headers=False,  # uvicorn would believe anyone on this machine; see gateways/proxies.py
                 ssl_context_factory=None if tls is None else lambda _config, _default: tls,
                 lifespan="off",
-                ws="none",  # no route of ours is a WebSocket yet, and uvicorn itself brings no library for them
+                ws=SocketProtocol,
                 timeout_graceful_shutdown=grace_s,
             )
         )

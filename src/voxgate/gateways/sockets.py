@@ -29,7 +29,7 @@ from voxgate.errors import Code, PeerError, RefusedError, VoxgateError
 from voxgate.gateways.admission import Admission
 from voxgate.gateways.limits import LimitSettings
 from voxgate.gateways.vigil import Act, Seen, Vigil
-from voxgate.observe import Prometheus
+from voxgate.observe import Prometheus, SocketCounts
 from voxgate.ports import Ledger, Vad
 from voxgate.protocols.sockets import error_message, expiring_message
 from voxgate.protocols.websocket import Failed, Oversized
@@ -124,7 +124,9 @@ class Wire(Protocol):
 class Peer:
     """The other end of one accepted WebSocket. `receive` is for one task; everything else for any."""
 
-    def __init__(self, wire: Wire, scope: Scope, limits: LimitSettings, *, authenticated: bool) -> None:
+    def __init__(
+        self, wire: Wire, scope: Scope, limits: LimitSettings, *, authenticated: bool, counts: SocketCounts
+    ) -> None:
         """`authenticated`: whether its handshake held a credential."""
         self.id = f"ws_{secrets.token_hex(12)}"
         """For logs and the ledger; never the key."""
@@ -139,6 +141,7 @@ class Peer:
         self.sent = 0
         self._wire = wire
         self._limits = limits
+        self._counts = counts
         self._loop = asyncio.get_running_loop()
         self._vigil = Vigil(limits, self._loop.time(), authenticated=authenticated)
         self._expiring = Expiring(lead_s=limits.session_expiring_s)
@@ -226,6 +229,7 @@ class Peer:
     def release(self) -> None:
         """The session is over: watch it no more."""
         self._look_again.cancel()
+        self._counts.messages(self.received, self.sent)
 
     def _look(self) -> None:
         """What time has brought; then again, when it is time."""
@@ -245,6 +249,7 @@ class Peer:
             left = {**self._vigil.left_s(now, seen), **self._announced()}
             for notice in self._expiring.look(left):
                 self.post(expiring_message(notice.reason, notice.seconds_left))
+        self._counts.messages(self.received, self.sent)
         self._look_again = self._loop.call_later(self._vigil.next_s(now, seen), self._look)
 
 

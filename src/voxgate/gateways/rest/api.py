@@ -15,7 +15,6 @@ from starlette.types import ASGIApp
 
 from voxgate import __version__
 from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
-from voxgate.gateways.proxies import Network, TrustedProxies
 from voxgate.gateways.rest import chat, client_secrets, info, speech, transcriptions, usage
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.gateways.rest.context import Rest
@@ -36,7 +35,6 @@ def build(
     rest: Rest,
     *,
     allowed_origins: tuple[str, ...] = ("*",),
-    trusted_proxies: tuple[Network, ...] = (),
     public_url: str = "",
 ) -> ASGIApp:
     """The whole REST surface, with its middleware, over one server's services.
@@ -72,7 +70,7 @@ def build(
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )
-    return TrustedProxies(RequestIds(crossing), trusted_proxies)
+    return RequestIds(crossing)
 
 
 def _openapi(plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
