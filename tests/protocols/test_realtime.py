@@ -70,6 +70,7 @@ def test_what_a_client_wrote_is_repeated_in_part_and_on_one_line() -> None:
         ({"count": None}, Code.MISSING_FIELD, "count", "'count' is required"),
         ({"count": "1"}, Code.INVALID_VALUE, "count", "'count': input should be a valid integer"),
         ({"count": True}, Code.INVALID_VALUE, "count", "'count': input should be a valid integer"),
+        ({"count": 1, "inner": 3}, Code.INVALID_VALUE, "inner", "'inner': input should be an object"),
         ({"count": 1, "name": "a b"}, Code.INVALID_VALUE, "name", "'name': holds a space"),
         (
             {"count": 1, "inner": {"deep": 0}},

@@ -12,6 +12,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _SHOWN = 40  # characters of a client's own words that a complaint repeats: enough to find them, too few to fill a log
 
+_NO_OBJECT = frozenset({"model_type", "model_attributes_type"})  # pydantic's own words name our classes
+
 
 def parse_message(raw: str, known: Collection[str]) -> dict[str, Any]:
     """A text frame as a message whose `type` is one of `known`, its fields as they came.
@@ -59,6 +61,8 @@ def _complaint(error: ValidationError) -> PeerError:
     if first["type"] == "missing":
         return PeerError(f"'{param}' is required", code=Code.MISSING_FIELD, param=param)
     message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] in _NO_OBJECT:
+        message = "input should be an object"
     named = f"'{param}': " if param else ""
     return PeerError(f"{named}{message[:1].lower()}{message[1:]}", param=param)
 

@@ -1,0 +1,1 @@
+"""Live transcription's messages and steps."""
