@@ -1,14 +1,22 @@
+import asyncio
+import io
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 
+from voxgate.audio.codecs.container import decode
 from voxgate.audio.codecs.formats import ENCODED_RATE, Format
-from voxgate.conversation.speech import Spoken, speak, speak_file
-from voxgate.domain import Speech, Utterance, Voice
-from voxgate.errors import EngineError
+from voxgate.conversation.speech import LONGEST_PIECE_S, LiveText, Spoken, speak, speak_each, speak_file
+from voxgate.domain import SPEECH_RATE, Speech, Utterance, Voice, Word
+from voxgate.errors import EngineError, MisuseError
+from voxgate.ports import TextToSpeech
+from voxgate.testing.scripted import ScriptedTextToSpeech, ScriptedTtsSettings
+from voxgate.text.pauses import pause_ms
+from voxgate.text.sentences import split
 
 UTTERANCE = Utterance("hello", "joe")
 
@@ -100,3 +108,108 @@ async def test_a_finished_wav_tells_its_length() -> None:
 async def test_a_finished_file_of_another_format_is_its_pieces_joined() -> None:
     joined = b"".join(piece.data for piece in await pieces(Mouth(8000), Format.FLAC))
     assert await speak_file(Mouth(8000), UTTERANCE, Format.FLAC) == joined
+
+
+# several utterances, one file
+
+
+async def each(*texts: str, speed: float = 1.0) -> AsyncIterator[Utterance]:
+    for text in texts:
+        yield Utterance(text, "tone", speed=speed)
+
+
+def voice(**settings: object) -> TextToSpeech:
+    made: Any = ScriptedTextToSpeech("voice", ScriptedTtsSettings.model_validate(settings))
+    return made
+
+
+async def said(fmt: Format, *texts: str, speed: float = 1.0, **settings: object) -> list[Spoken]:
+    return [piece async for piece in speak_each(voice(**settings), each(*texts, speed=speed), fmt)]
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("rate", [16_000, 22_050, 24_000])
+@pytest.mark.parametrize("fmt", [Format.WAV, Format.MP3, Format.OPUS, Format.FLAC, Format.AAC])
+async def test_utterances_become_one_file_with_the_pauses_a_voice_makes(fmt: Format, rate: int, speed: float) -> None:
+    made = await said(fmt, "One two three.", "", "Four,", "five", speed=speed, rate=rate)
+    spoken_s = 5 * 0.25 / speed + (pause_ms("three.") + pause_ms("Four,")) / 1000 / speed
+    samples = sum(piece.samples for piece in made)
+    assert samples / ENCODED_RATE == pytest.approx(spoken_s, abs=0.001)
+    back = np.concatenate(list(decode(io.BytesIO(b"".join(piece.data for piece in made)), max_seconds=60)))
+    assert spoken_s - 0.005 <= back.size / SPEECH_RATE <= spoken_s + 0.11  # a codec's start-up and its last frame
+
+
+async def test_words_lie_in_the_file_where_they_are_heard() -> None:
+    made = await said(Format.WAV, "One two.", "Three", rate=22_050)
+    words = [word for piece in made for word in piece.words]
+    third = 0.5 + pause_ms("two.") / 1000
+    assert [(word.text, round(word.start / ENCODED_RATE, 3), round(word.end / ENCODED_RATE, 3)) for word in words] == [
+        ("One", 0.0, 0.25),
+        ("two.", 0.25, 0.5),
+        ("Three", third, third + 0.25),
+    ]
+
+
+async def test_an_engine_that_makes_all_at_once_is_sent_in_steps() -> None:
+    made = await said(Format.PCM, " ".join(["word"] * 40), piece_audio_ms=10_000)
+    assert sum(piece.samples for piece in made) == 10 * ENCODED_RATE
+    assert max(piece.samples for piece in made) == LONGEST_PIECE_S * ENCODED_RATE
+    assert len([word for piece in made for word in piece.words]) == 40
+
+
+async def test_a_voice_that_changes_its_rate_is_our_mistake() -> None:
+    class Changing(Mouth):
+        async def _all(self) -> AsyncIterator[Speech]:
+            yield Speech(np.zeros(100, np.float32), 16_000)
+            yield Speech(np.zeros(100, np.float32), 24_000)
+
+    with pytest.raises(MisuseError, match="16000 samples a second and went on at 24000"):
+        await pieces(Changing(), Format.PCM)
+
+
+async def test_words_without_audio_are_not_lost() -> None:
+    class Late(Mouth):
+        async def _all(self) -> AsyncIterator[Speech]:
+            yield Speech(np.zeros(2400, np.float32), ENCODED_RATE)
+            yield Speech(np.zeros(0, np.float32), ENCODED_RATE, (Word("late", 1200, 2400),))
+
+    assert [piece.words for piece in await pieces(Late(), Format.PCM)][1] == (Word("late", 1200, 2400),)
+
+
+# a text that is still being written
+
+
+async def test_a_whole_text_is_one_piece() -> None:
+    assert [piece async for piece in LiveText("One. Two. Three.")] == ["One. Two. Three."]
+
+
+async def test_a_text_is_spoken_clause_by_clause_while_it_is_written() -> None:
+    text = LiveText()
+    text.append("Hello there. How")
+    assert await anext(aiter(text)) == "Hello there."
+    waiting = asyncio.ensure_future(anext(aiter(text)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    text.append(" are you? I")
+    assert await waiting == "How are you?"
+    text.end()
+    assert [piece async for piece in text] == ["I"]
+    text.end()
+    with pytest.raises(MisuseError):
+        text.append("more")
+
+
+async def test_however_a_text_comes_it_is_spoken_in_the_same_pieces() -> None:
+    whole = "Dr. Lee paid $3.50. Then, after a long while, she left! Did she?"
+    text = LiveText()
+    for letter in whole:
+        text.append(letter)
+    text.end()
+    assert [piece async for piece in text] == split(whole)
+
+
+async def test_a_text_of_nothing_has_no_pieces() -> None:
+    text = LiveText()
+    text.append("  ")
+    text.end()
+    assert [piece async for piece in text] == []

@@ -1,16 +1,30 @@
-"""Text in, audio out: what a voice says, encoded while it is being said."""
+"""Text in, audio out: what a voice says, encoded while it is being said.
+
+One speech is one file. Its text may be complete (one utterance) or still being written (an utterance a clause): the
+clauses go into the same encoder, with the pauses between them that a voice makes within a text.
+"""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+
+import numpy as np
 
 from voxgate.audio.codecs.encoder import Encoder, open_encoder
 from voxgate.audio.codecs.formats import ENCODED_RATE, Format
 from voxgate.audio.codecs.wav import wav_header
-from voxgate.domain import Utterance
+from voxgate.domain import Samples, Utterance, Word
+from voxgate.errors import MisuseError
 from voxgate.ports import TextToSpeech
+from voxgate.text.pauses import pause_ms
+from voxgate.text.sentences import Clauses
+
+LONGEST_PIECE_S = 0.5
+"""Seconds of audio that one piece of a file holds at most: some engines make a whole clause at once, and what is paced,
+held for and sent should come in steps that a cancel can stop between (a WAV of one is 24 kB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +35,50 @@ class Spoken:
     """May be empty, while the codec gathers a frame."""
     samples: int
     """How much speech went into the file since the last piece, in samples at ENCODED_RATE."""
+    words: tuple[Word, ...] = ()
+    """Words that begin about here, counted from the beginning of the file at ENCODED_RATE."""
 
 
-async def speak(
+class LiveText:
+    """A text that is still being written, as the pieces it can be spoken in. One task writes it, another reads it."""
+
+    def __init__(self, whole: str | None = None) -> None:
+        """`whole`: a text that is complete already; it is one piece, since engines cut whole texts best themselves."""
+        self._clauses = Clauses()
+        self._ready: deque[str] = deque(() if whole is None else (whole,))
+        self._ended = whole is not None
+        self._news = asyncio.Event()
+
+    def append(self, text: str) -> None:
+        """More of it. Raises MisuseError after its end."""
+        if self._ended:
+            raise MisuseError("a text that has ended cannot grow")
+        self._add(self._clauses.feed(text))
+
+    def end(self) -> None:
+        """Nothing more comes; what is left is the last piece. Again changes nothing."""
+        if not self._ended:
+            self._ended = True
+            self._add(self._clauses.flush())
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        """The next piece, as soon as it is sure where it ends."""
+        while not self._ready:
+            if self._ended:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._ready.popleft()
+
+    def _add(self, pieces: Sequence[str]) -> None:
+        self._ready.extend(pieces)
+        self._news.set()
+
+
+def speak(
     tts: TextToSpeech,
     utterance: Utterance,
     fmt: Format,
@@ -31,27 +86,42 @@ async def speak(
     *,
     on_first: Callable[[float], None] | None = None,
 ) -> AsyncGenerator[Spoken, None]:
-    """The utterance as one file of format `fmt`, piece by piece, the first as soon as there is any audio.
+    """The utterance as one file of format `fmt`; else as `speak_each` says."""
+    return speak_each(tts, _only(utterance), fmt, quality_kbit, on_first=on_first)
 
-    `on_first` is told the seconds that the engine took to its first audio.
+
+async def speak_each(
+    tts: TextToSpeech,
+    utterances: AsyncIterable[Utterance],
+    fmt: Format,
+    quality_kbit: int | None = None,
+    *,
+    on_first: Callable[[float], None] | None = None,
+) -> AsyncGenerator[Spoken, None]:
+    """The utterances, all in one voice, as one file of format `fmt`, the first bytes as soon as there is any audio.
+
+    `on_first` is told the seconds that the engine took from the first utterance to its first audio.
     Codecs run beside the event loop: a second of MP3 takes about 10 ms. Raises PeerError, RefusedError, EngineError.
     """
-    encoder: Encoder | None = None
-    spoken = counted = 0
-    began = time.perf_counter()
-    async with tts.open(utterance) as pieces:
-        async for piece in pieces:
-            if encoder is None:
-                if on_first is not None:
+    file = _File(fmt, quality_kbit)
+    rest_ms = 0.0
+    async for utterance in utterances:
+        began = time.perf_counter()
+        start: int | None = None
+        async with tts.open(utterance) as pieces:
+            async for piece in pieces:
+                if file.began and start is None and rest_ms:
+                    yield await file.add(np.zeros(round(rest_ms * piece.rate / 1000), np.float32), piece.rate)
+                elif not file.began and on_first is not None:
                     on_first(time.perf_counter() - began)
-                encoder = open_encoder(fmt, piece.rate, quality_kbit)
-            data = await asyncio.to_thread(encoder.feed, piece.samples)
-            spoken += len(piece.samples)
-            total = spoken * ENCODED_RATE // piece.rate
-            yield Spoken(data, total - counted)
-            counted = total
-    encoder = encoder or open_encoder(fmt, ENCODED_RATE, quality_kbit)
-    yield Spoken(await asyncio.to_thread(encoder.close), 0)
+                start = file.spoken if start is None else start
+                words = tuple(file.placed(word, start, piece.rate) for word in piece.words)
+                for part in _parts(piece.samples, round(LONGEST_PIECE_S * piece.rate)):
+                    yield await file.add(part, piece.rate, words)
+                    words = ()
+        if start is not None:
+            rest_ms = pause_ms(utterance.text) / utterance.speed
+    yield await file.close()
 
 
 async def speak_file(tts: TextToSpeech, utterance: Utterance, fmt: Format, quality_kbit: int | None = None) -> bytes:
@@ -60,3 +130,59 @@ async def speak_file(tts: TextToSpeech, utterance: Utterance, fmt: Format, quali
     async with aclosing(speak(tts, utterance, bare, quality_kbit)) as pieces:
         data = b"".join([piece.data async for piece in pieces])
     return wav_header(ENCODED_RATE, len(data)) + data if fmt is Format.WAV else data
+
+
+async def _only(utterance: Utterance) -> AsyncGenerator[Utterance, None]:
+    yield utterance
+
+
+def _parts(samples: Samples, size: int) -> Sequence[Samples]:
+    """The samples in pieces of at most `size`; at least one, since words may come without audio."""
+    return [samples[at : at + size] for at in range(0, max(1, samples.size), size)]
+
+
+class _File:
+    """The file being made, its encoder opened with the first audio, at the rate of that."""
+
+    def __init__(self, fmt: Format, quality_kbit: int | None) -> None:
+        self._fmt = fmt
+        self._quality_kbit = quality_kbit
+        self._encoder: Encoder | None = None
+        self._rate = ENCODED_RATE
+        self._counted = 0
+        self.spoken = 0
+        """Samples that went into it, at the voice's rate."""
+
+    @property
+    def began(self) -> bool:
+        """Whether anything was said yet."""
+        return self._encoder is not None
+
+    def placed(self, word: Word, start: int, rate: int) -> Word:
+        """A word of the utterance that began at sample `start`, where it lies in the file."""
+        scale = ENCODED_RATE / rate
+        return Word(word.text, round((start + word.start) * scale), round((start + word.end) * scale), word.confidence)
+
+    async def add(self, samples: Samples, rate: int, words: tuple[Word, ...] = ()) -> Spoken:
+        """More speech. Raises MisuseError for another rate than the first."""
+        if self._encoder is not None and rate != self._rate:
+            raise MisuseError(f"a voice began at {self._rate} samples a second and went on at {rate}")
+        data = await asyncio.to_thread(self._encode, samples, rate)
+        self.spoken += samples.size
+        total = self.spoken * ENCODED_RATE // rate
+        spoken = Spoken(data, total - self._counted, words)
+        self._counted = total
+        return spoken
+
+    async def close(self) -> Spoken:
+        """The end of the file."""
+        return Spoken(await asyncio.to_thread(self._finish), 0)
+
+    def _encode(self, samples: Samples, rate: int) -> bytes:
+        if self._encoder is None:
+            self._rate = rate
+            self._encoder = open_encoder(self._fmt, rate, self._quality_kbit)
+        return self._encoder.feed(samples)
+
+    def _finish(self) -> bytes:
+        return (self._encoder or open_encoder(self._fmt, ENCODED_RATE, self._quality_kbit)).close()

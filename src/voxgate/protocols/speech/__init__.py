@@ -1,0 +1,1 @@
+"""The speech socket: text in, speech out, in both of its dialects."""
