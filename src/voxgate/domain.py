@@ -21,6 +21,11 @@ MICRO = 1_000_000
 """Micro-credits in one credit. All arithmetic on money is on whole micro-credits."""
 
 
+def glue_of(language: str) -> str:
+    """What stands between two sentences of this language (a BCP-47 tag): a space, or nothing where none is written."""
+    return "" if language.split("-")[0] in _UNSPACED else " "
+
+
 class Tier(StrEnum):
     """What an organization has subscribed to, lowest first."""
 
@@ -106,7 +111,7 @@ class FileSegment:
     @property
     def glue(self) -> str:
         """What stands between this segment's text and the one before it: a space, or nothing where none is written."""
-        return "" if self.language.split("-")[0] in _UNSPACED else " "
+        return glue_of(self.language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def test_what_is_held_does_not_grow_with_silence() -> None:
     segmenter = Segmenter()
     for _ in range(5000):
         segmenter.feed(np.zeros(W, np.float32), 0.0)
-    assert len(segmenter._windows) < 20
+    assert len(segmenter._cutter._windows) < 20
 
 
 @pytest.mark.parametrize("size", [1, 100, 511])

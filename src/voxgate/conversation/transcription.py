@@ -8,19 +8,16 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
-from voxgate.audio.framing import Windows
-from voxgate.conversation.listening import Listening, TranscriptionRequest
+from voxgate.conversation.detector import INLINE_WINDOWS, Detector, Judged
+from voxgate.conversation.finals import TranscriptionRequest, Wording
+from voxgate.conversation.listening import Listening
 from voxgate.conversation.segmenter import Segment, Segmenter, SegmentSettings
 from voxgate.domain import SPEECH_RATE, FileSegment, FileTranscript, Guess, Samples
 from voxgate.ports import LanguageIdentifier, SpeechToText, Vad
-from voxgate.text.correct import Corrected, correct, ends_sentence, joined
+from voxgate.text.correct import Corrected, joined
 
 __all__ = ["Transcriber", "Transcription", "TranscriptionRequest"]
-
-_INLINE_WINDOWS = 4
-"""Windows judged on the event loop itself (0.5 ms); more at a time go to a thread: onnxruntime releases the GIL."""
 
 
 class Transcriber:
@@ -89,6 +86,7 @@ class Transcription:
         self._waiting: deque[Segment] = deque()
         self._working: deque[asyncio.Task[FileSegment | None]] = deque()
         self._ended = False
+        self._wording = Wording(request)
         self._found: list[FileSegment] = []
 
     @property
@@ -110,7 +108,7 @@ class Transcription:
             if self._working and self._working[0].done():
                 found = self._working.popleft().result()
                 if found is not None:
-                    self._found.append(self._corrected(found))
+                    self._found.append(self._wording.put(found))
                     return self._found[-1]
             elif not (self._waiting or self._ended):
                 await self._hear()
@@ -128,16 +126,6 @@ class Transcription:
         return FileTranscript(
             whole.text, segments, self._mostly(), self.duration, self.mismatch, whole.raw, whole.corrections
         )
-
-    def _corrected(self, segment: FileSegment) -> FileSegment:
-        """`segment`, which follows those found so far, as it should read."""
-        if not self._request.correct:
-            return segment
-        base = segment.language.split("-")[0]
-        language = next((tag for tag in self._request.named if tag.split("-")[0] == base), segment.language)
-        inside = bool(self._found) and not ends_sentence(self._found[-1].raw)
-        made = correct(segment.raw, language, continues=inside)
-        return replace(segment, raw=made.raw, text=made.text, corrections=made.corrections)
 
     def _mostly(self) -> str:
         """The language of most of the speech."""
@@ -176,28 +164,21 @@ class _Hearing:
     """Blocks in, segments of speech out."""
 
     def __init__(self, vad: Vad, segmenter: Segmenter) -> None:
-        self._windows = Windows(vad.window)
-        self._stream = vad.open()
+        self._detector = Detector(vad)
         self._segmenter = segmenter
         self.duration = 0
 
     async def feed(self, block: Samples) -> list[Segment]:
         """The segments that `block` completes."""
         self.duration += len(block)
-        windows = self._windows.feed(block)
-        if len(windows) <= _INLINE_WINDOWS:
-            return self._judge(windows)
-        return await asyncio.to_thread(self._judge, windows)
+        windows = self._detector.windows(block)
+        if len(windows) <= INLINE_WINDOWS:
+            return self._cut(self._detector.judge(windows))
+        return self._cut(await asyncio.to_thread(self._detector.judge, windows))
 
     def flush(self) -> list[Segment]:
-        """The audio has ended: the last window is judged with silence behind it."""
-        left = self._windows.pending
-        last = self._windows.flush()
-        done = [] if last is None else self._segmenter.feed(last[:left], self._stream.probability(last))
-        return done + self._segmenter.flush()
+        """The audio has ended."""
+        return self._cut(self._detector.flush()) + self._segmenter.flush()
 
-    def _judge(self, windows: list[Samples]) -> list[Segment]:
-        done: list[Segment] = []
-        for window in windows:
-            done += self._segmenter.feed(window, self._stream.probability(window))
-        return done
+    def _cut(self, judged: list[Judged]) -> list[Segment]:
+        return [segment for window, probability in judged for segment in self._segmenter.feed(window, probability)]
