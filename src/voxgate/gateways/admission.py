@@ -1,4 +1,4 @@
-"""May this request or socket come in? Rates, places and keys, asked in the order of what they cost, before it is read."""
+"""May this request or socket come in? Rates, places and keys, in the order of what they cost, before a body is read."""
 
 import hashlib
 import math

@@ -7,6 +7,7 @@ becomes 1011 with a traceback in the log and nothing of it on the wire, and no o
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import orjson
 import structlog
@@ -107,7 +108,7 @@ class _Session:
         """Carry it out. `key`: of the handshake. The error that ended it, fit for the client and with a close code."""
         try:
             async with asyncio.timeout(None) as life:
-                self._wire.on_shutdown = lambda: life.reschedule(asyncio.get_running_loop().time())
+                self._wire.on_shutdown = partial(self._stop, life)
                 async with self._admitted(key) as principal:
                     if principal is not None:
                         self.key_id = principal.key_id
@@ -121,6 +122,10 @@ class _Session:
         finally:
             self._wire.on_shutdown = _nothing
         return None
+
+    def _stop(self, life: asyncio.Timeout) -> None:
+        self._wire.on_shutdown = _nothing
+        life.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def _admitted(self, key: str | None) -> AsyncIterator[Principal | None]:

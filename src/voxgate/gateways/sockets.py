@@ -72,8 +72,6 @@ class Wire(Protocol):
 
     inbox: deque[str | bytes | Oversized | Failed]
     """What has come and was not taken; see `take`."""
-    gone: bool
-    """Nothing more will come, beyond what is in the inbox."""
     lost: bool
     """There is no connection any more."""
     reading: bool
@@ -84,6 +82,11 @@ class Wire(Protocol):
     """The code it was closed with, by whoever was first; 1006 where the connection broke, None while it is open."""
     on_shutdown: Callable[[], None] | None
     """Called when the server stops."""
+
+    @property
+    def gone(self) -> bool:
+        """Nothing more will come, beyond what is in the inbox."""
+        ...
 
     def accept(self, limits: LimitSettings) -> None:
         """Answer the handshake, and begin to read."""
@@ -221,6 +224,11 @@ class Peer:
             yield
         finally:
             self._announced = None
+
+    def stir(self) -> None:
+        """The session is at work although the client says nothing: `limits.socket_idle_s` begins anew."""
+        if self._waiting_since is not None:
+            self._waiting_since = self._loop.time()
 
     def authenticated(self) -> None:
         """Its credential has come: it may stay."""

@@ -51,7 +51,8 @@ _BATCH = 16
 """Frames that are read at once, and messages that are kept unread: what one socket may take of the loop at a time."""
 
 _UNTAKEN = 1 << 20
-"""Bytes a peer may leave unread before we read nothing more of it: it will not have its errors and pongs either."""
+"""Bytes of messages that are kept unread; and bytes a peer may leave unread before we read nothing more of it, since it
+would not have its errors and pongs either."""
 
 _PHRASES = {400: b"Bad Request", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed"}
 _PHRASES |= {426: b"Upgrade Required", 500: b"Internal Server Error", 503: b"Service Unavailable"}
@@ -69,7 +70,6 @@ class SocketProtocol(asyncio.Protocol):
     ) -> None:
         """As uvicorn calls it."""
         self.inbox: deque[str | bytes | Oversized | Failed] = deque()
-        self.gone = False
         self.lost = False
         self.reading = True
         self.heard = 0.0
@@ -84,8 +84,11 @@ class SocketProtocol(asyncio.Protocol):
         self._handshake: Handshake | None = None
         self._reader: Reader | None = None
         self._linger_s = 0.0
+        self._kept = 0  # bytes of the inbox's messages
         self._goodbye: Closed | None = None  # the peer's close frame
-        self._closed = False  # whether ours was sent, or the connection is not to be written to any more
+        self._over = False  # whether the peer sends no more
+        self._closed = False  # whether we do not
+        self._discarding = False  # whether what still comes is of no interest
         self._pumping = False  # whether more frames will be read in the loop's next round
         self._waiter: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
@@ -114,7 +117,7 @@ class SocketProtocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer sends no more; over plain TCP it may still read."""
-        self.gone = True
+        self._over = True
         self.wake()
         if self._closed:
             self._transport.close()
@@ -135,7 +138,7 @@ class SocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """There is no connection any more."""
         self._state.connections.discard(self)
-        self.gone = self.lost = self._closed = True
+        self.lost = self._over = self._closed = True
         self.code = self.code or BROKEN
         self.stuck_since = None
         self._writable.set()
@@ -152,6 +155,11 @@ class SocketProtocol(asyncio.Protocol):
 
     # sockets.Wire
 
+    @property
+    def gone(self) -> bool:
+        """Nothing more will come, beyond what is in the inbox."""
+        return self._discarding or (self._over and self.reading)
+
     def accept(self, limits: LimitSettings) -> None:
         """Answer the handshake, and begin to read."""
         if self._handshake is None or self._reader is not None:
@@ -165,7 +173,7 @@ class SocketProtocol(asyncio.Protocol):
             *self._state.default_headers,
         )
         self._write(_head(b"101 Switching Protocols", fields))
-        if not self.lost:
+        if not self._transport.is_closing():
             self._transport.resume_reading()
 
     def refuse(self, status: int, body: bytes) -> None:
@@ -175,6 +183,8 @@ class SocketProtocol(asyncio.Protocol):
     def take(self) -> str | bytes | Oversized | Failed:
         """The oldest of the inbox, which is not empty."""
         message = self.inbox.popleft()
+        if isinstance(message, str | bytes):
+            self._kept -= len(message)
         if not self.reading and not self.inbox:
             self._pump_soon()
         return message
@@ -202,8 +212,7 @@ class SocketProtocol(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Wait until the peer has taken most of what was sent, or is gone."""
-        if not self._writable.is_set():
-            await self._writable.wait()
+        await self._writable.wait()
 
     def linger(self) -> None:
         """The peer has closed its half; ours follows after `limits.socket_linger_s`, if nobody closes it before."""
@@ -219,10 +228,11 @@ class SocketProtocol(asyncio.Protocol):
         payload = theirs.payload if theirs is not None and code == NORMAL else close_payload(code, reason)
         self._write(write_frame(CLOSE, payload))
         self.code = self.code or code
-        self._closed = self.gone = True
+        self._closed = self._discarding = True
         self.inbox.clear()
+        self._kept = 0
         self.wake()
-        if theirs is not None or self._transport.is_closing():
+        if self._over:
             self._transport.close()
         else:
             # Its close frame is waited for, and what comes before it thrown away: a connection that is closed on
@@ -277,14 +287,12 @@ class SocketProtocol(asyncio.Protocol):
     def _pump(self) -> None:
         """Read what has come, a batch at a time; no more comes in while some of it is left."""
         self._pumping = False
-        reader = self._reader
-        if reader is None or self.lost:
-            return
+        assert self._reader is not None
         for _ in range(_BATCH):
-            if len(self.inbox) >= _BATCH or self._flooded():
+            if len(self.inbox) >= _BATCH or self._kept >= _UNTAKEN or self._flooded():
                 self._hold(True)
                 return
-            event = reader.next()
+            event = self._reader.next()
             if event is None:
                 self._hold(False)
                 return
@@ -301,16 +309,18 @@ class SocketProtocol(asyncio.Protocol):
         elif isinstance(event, Closed):
             self._goodbye = event
             self.code = self.code or event.code
-            self.gone = True
+            self._over = True
             self.wake()
             if self._closed:
                 self._transport.close()
-        else:
-            self._arrived(event)
+        elif not self._discarding:
+            self.inbox.append(event)
+            self.wake()
 
-    def _arrived(self, message: str | bytes | Oversized | Failed) -> None:
-        if not self._closed:
+    def _arrived(self, message: str | bytes) -> None:
+        if not self._discarding:
             self.inbox.append(message)
+            self._kept += len(message)
             self.wake()
 
     def _pump_soon(self) -> None:
@@ -322,13 +332,18 @@ class SocketProtocol(asyncio.Protocol):
         return not self._writable.is_set() and self._transport.get_write_buffer_size() > _UNTAKEN
 
     def _hold(self, hold: bool) -> None:
-        if hold == self.reading:
-            self.reading = not hold
-            if hold:
-                self._transport.pause_reading()
-            else:
-                self.heard = self._loop.time()  # its silence was our doing
-                self._transport.resume_reading()
+        if hold != self.reading:
+            return
+        self.reading = not hold
+        if not hold:
+            self.heard = self._loop.time()  # its silence was our doing
+            self.wake()
+        if self._transport.is_closing():
+            return
+        if hold:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _write(self, data: bytes) -> None:
         if not self._closed:

@@ -175,6 +175,8 @@ class Reader:
         data, at = self._data, self._at
         have = len(data) - at
         if have < 2:
+            if not have:
+                self._data, self._at = b"", 0  # an idle connection keeps nothing
             return None
         first, second = data[at], data[at + 1]
         length, header = second & 0x7F, 6
