@@ -13,7 +13,6 @@ from voxgate.audio.codecs.formats import ENCODED_RATE, Format
 from voxgate.conversation.speech import LONGEST_PIECE_S, LiveText, Spoken, speak, speak_each, speak_file
 from voxgate.domain import SPEECH_RATE, Speech, Utterance, Voice, Word
 from voxgate.errors import EngineError, MisuseError
-from voxgate.ports import TextToSpeech
 from voxgate.testing.scripted import ScriptedTextToSpeech, ScriptedTtsSettings
 from voxgate.text.pauses import pause_ms
 from voxgate.text.sentences import split
@@ -118,9 +117,8 @@ async def each(*texts: str, speed: float = 1.0) -> AsyncIterator[Utterance]:
         yield Utterance(text, "tone", speed=speed)
 
 
-def voice(**settings: object) -> TextToSpeech:
-    made: Any = ScriptedTextToSpeech("voice", ScriptedTtsSettings.model_validate(settings))
-    return made
+def voice(**settings: object) -> Any:
+    return ScriptedTextToSpeech("voice", ScriptedTtsSettings.model_validate(settings))
 
 
 async def said(fmt: Format, *texts: str, speed: float = 1.0, **settings: object) -> list[Spoken]:
