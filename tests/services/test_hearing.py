@@ -1,12 +1,13 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from voxgate.domain import Guess, Recognition, Samples, Transcript
+from voxgate.domain import Guess, LiveRecognition, Partial, Recognition, Samples, Transcript
 from voxgate.errors import Code, PeerError
 from voxgate.languages import ENGLISH, parse
-from voxgate.ports import LanguageIdentifier, SpeechToText
+from voxgate.ports import LanguageIdentifier, LiveUtterance, Recognizer
 from voxgate.services.hearing import Ears, choose_ears, named_languages
 from voxgate.services.polyglot import Polyglot
 
@@ -22,6 +23,21 @@ class Hears:
     async def recognize(self, request: Recognition) -> Transcript:
         return Transcript(self.name, request.language)
 
+    @asynccontextmanager
+    async def open(self, request: LiveRecognition, told: Callable[[Partial], None]) -> AsyncIterator[LiveUtterance]:
+        told(Partial(f"{self.name} {request.language}", 1))
+        yield NotUsed()
+
+
+class NotUsed:
+    """A live utterance of which nothing is wanted."""
+
+    def feed(self, audio: Samples, silence: int) -> None:
+        raise AssertionError("nobody speaks here")
+
+    async def finish(self, length: int) -> Transcript:
+        raise AssertionError("nobody speaks here")
+
 
 class Tells(Hears):
     """One that tells languages apart besides."""
@@ -32,14 +48,14 @@ class Tells(Hears):
 
 MOON = Hears("moon", {"en": "good"})
 WHISPER = Tells("whisper", {"vi": "fair", "ja": "fair", "th": "weak", "en": "fair"})
-RUNNING: list[tuple[str, SpeechToText]] = [("moon", MOON), ("whisper", WHISPER)]
+RUNNING: list[tuple[str, Recognizer]] = [("moon", MOON), ("whisper", WHISPER)]
 
 
 def ears(
     language: str | None,
     *,
     default: str = "en",
-    running: Sequence[tuple[str, SpeechToText]] = RUNNING,
+    running: Sequence[tuple[str, Recognizer]] = RUNNING,
     identifier: LanguageIdentifier | None = WHISPER,
 ) -> Ears:
     return choose_ears(running, named_languages(language) or (), parse(default), identifier)

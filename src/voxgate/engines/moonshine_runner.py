@@ -36,6 +36,8 @@ class Job:
     request: Recognition
     prefix: tuple[int, ...] = ()
     """Tokens the text begins with, known from an earlier piece of the same audio; only without hints."""
+    partial: bool = False
+    """Whether the text is of speech that goes on: what would not end is not read a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Outcome:
     guards: tuple[str, ...] = ()
     """Which guards acted: `guard_a` (an empty text questioned), `guard_b` (a text doubted), `guard_c` (a text that
     would not end)."""
+    cuts: tuple[int, ...] = ()
+    """For each word of a text without hints, how many tokens are sure to hold no more than the words up to this one."""
 
 
 @dataclass(slots=True)
@@ -111,7 +115,18 @@ class MoonshineRunner:
             confidence=math.exp(decoded.mean_log_prob) if words else None,
             unclear=unclear and bool(words),
         )
-        return Outcome(transcript, decoded.tokens, time.perf_counter() - started, tuple(attempt.guards))
+        cuts = () if wanted or not words else tuple(self._cuts(decoded.tokens, words))
+        seconds = time.perf_counter() - started
+        return Outcome(transcript, decoded.tokens, seconds, tuple(attempt.guards), cuts)
+
+    def _cuts(self, tokens: tuple[int, ...], words: list[Span]) -> Iterator[int]:
+        """Where the text can be cut behind each word: a word whose last token reaches into the next is no place."""
+        cut = 0
+        for word in words:
+            behind = word.last + 1
+            if behind == len(tokens) or self._vocabulary.starts_word(tokens[behind]):
+                cut = behind
+            yield cut
 
     def _attempt(self, job: Job, hints: Hints, cancelled: Callable[[], bool]) -> _Attempt:
         """Decode, and once more where the result cannot be right."""
@@ -140,6 +155,8 @@ class MoonshineRunner:
                 attempt.decoded = forced
         if attempt.decoded.ending is not Ending.SAID:
             attempt.guards.append("guard_c")
+            if job.partial:
+                return attempt
             attempt.prepared = guards.padded(prepared)
             attempt.decoded = decode(self._model.hear(attempt.prepared.audio, cancelled))
             attempt.decoded = self._once(attempt.decoded)

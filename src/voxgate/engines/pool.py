@@ -2,6 +2,9 @@
 
 An engine that holds the GIL, is not thread-safe or may take its process down runs here. How a worker is born is the
 engine's choice (`Birth`), measured in docs/decisions/0005-how-workers-are-born.md. worker.py is the other side.
+
+Partials of live speech are the work that may be left undone. They run on seats nobody else wants, keep `spec.reserved`
+of them free, and are given up (`Shed`) where they cannot run or, if their engine can be stopped, when other work comes.
 """
 
 import asyncio
@@ -11,7 +14,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from enum import IntEnum
 from typing import Any
@@ -23,7 +26,7 @@ from voxgate.engines.worker import ACK, BEGUN, CANCEL, FAILED, ITEM, RUN, Runner
 from voxgate.errors import Code, EngineError, MisuseError, RefusedError, VoxgateError
 from voxgate.ports import Metrics
 
-__all__ = ["Birth", "Pool", "Priority", "Runner", "WorkerSpec"]
+__all__ = ["Birth", "Pool", "Priority", "Runner", "Shed", "Ticket", "WorkerSpec"]
 
 log = structlog.get_logger(__name__)
 
@@ -37,13 +40,19 @@ class Priority(IntEnum):
 
     FINAL = 0
     SPECULATIVE = 1
+    """Work that is likely to be wanted soon, and then becomes FINAL."""
     PARTIAL = 2
+    """Work that may be left undone."""
+
+
+class Shed(Exception):  # noqa: N818  not an error: the pool has better things to do
+    """A partial was given up."""
 
 
 class _Job:
     """One piece of work on its way through the pool."""
 
-    def __init__(self, number: int, request: Any, priority: Priority) -> None:
+    def __init__(self, number: int, request: Callable[[], Any], priority: Priority) -> None:
         self.number = number
         self.request = request
         self.priority = priority
@@ -80,14 +89,37 @@ class _Worker:
             self.born.writer.write(frame(*message))
 
 
-class _Results:
-    """A job's results, in order, until it is done."""
+class Ticket:
+    """A job that was handed in: its results, in order, until it is done."""
 
     def __init__(self, pool: "Pool", job: _Job) -> None:
         self._pool = pool
         self._job = job
 
-    def __aiter__(self) -> "_Results":
+    @property
+    def waits(self) -> bool:
+        """Whether no worker has taken the job yet."""
+        return not (self._job.started or self._job.over)
+
+    def promote(self) -> None:
+        """Make the job a FINAL."""
+        self._pool.promote(self._job)
+
+    def withdraw(self) -> None:
+        """Take the job back, wherever it is. Idempotent; nobody may be waiting for its results."""
+        self._pool.withdraw(self._job)
+
+    async def result(self) -> Any:
+        """The one result of a job that yields exactly one; whoever stops waiting for it has withdrawn it."""
+        try:
+            values = [value async for value in self]
+        finally:
+            self.withdraw()
+        if len(values) != 1:
+            raise MisuseError(f"{self._pool.name}: one result was expected, {len(values)} came")
+        return values[0]
+
+    def __aiter__(self) -> "Ticket":
         return self
 
     async def __anext__(self) -> Any:
@@ -125,6 +157,16 @@ class Pool:
         self._closed = False
 
     @property
+    def name(self) -> str:
+        """The engine's name."""
+        return self._spec.name
+
+    @property
+    def seats(self) -> int:
+        """How many jobs run at once, on the workers that are alive."""
+        return len(self._workers) * self._spec.threads
+
+    @property
     def pids(self) -> tuple[int, ...]:
         """Process ids of the live workers, and of the zygote, last."""
         zygote = self._processes.zygote_pid
@@ -145,19 +187,23 @@ class Pool:
 
         A job whose worker died before its first result is repeated once on another worker.
         """
-        job = self._submit(request, priority)
+        ticket = self.submit(lambda: request, priority)
         try:
-            yield _Results(self, job)
+            yield ticket
         finally:
-            self._withdraw(job)
+            ticket.withdraw()
 
     async def call(self, request: Any, *, priority: Priority = Priority.FINAL) -> Any:
         """Run a job that yields exactly one result, and answer that."""
-        async with self.open(request, priority=priority) as results:
-            values = [value async for value in results]
-        if len(values) != 1:
-            raise MisuseError(f"{self._spec.name}: one result was expected, {len(values)} came")
-        return values[0]
+        return await self.submit(lambda: request, priority).result()
+
+    def submit(self, request: Callable[[], Any], priority: Priority) -> Ticket:
+        """Hand in a job whose request is asked for when a worker takes it: what waits never grows old.
+
+        Raises RefusedError `busy`, EngineError, or Shed for a partial. Whoever does not await the ticket's results must
+        withdraw it.
+        """
+        return Ticket(self, self._submit(request, priority))
 
     async def aclose(self) -> None:
         """End every process; waiting and running jobs get EngineError. Idempotent."""
@@ -173,22 +219,29 @@ class Pool:
 
     # jobs
 
-    def _submit(self, request: Any, priority: Priority) -> _Job:
+    def _submit(self, request: Callable[[], Any], priority: Priority) -> _Job:
         if self._closed:
             raise self._gone()
-        at_once = any(len(worker.jobs) < self._spec.threads for worker in self._workers)
-        if not at_once and len(self._waiting) >= self._spec.queue:
-            raise self._busy()
+        partial = priority is Priority.PARTIAL
+        alike = sum((job.priority is Priority.PARTIAL) is partial for job in self._waiting)
+        if alike >= self._spec.queue and not self._free():
+            raise self._shed() if partial else self._busy()
         job = _Job(next(self._numbers), request, priority)
         heapq.heappush(self._waiting, job)
         self._dispatch()
         return job
+
+    def _free(self) -> int:
+        return self.seats - sum(len(worker.jobs) for worker in self._workers)
 
     def _dispatch(self) -> None:
         """Hand waiting jobs, most urgent first, to the workers with most room."""
         while self._waiting:
             worker = min(self._workers, key=lambda w: len(w.jobs), default=None)
             if worker is None or len(worker.jobs) >= self._spec.threads:
+                self._make_room()
+                break
+            if self._waiting[0].priority is Priority.PARTIAL and self._free() <= self._reserved():
                 break
             job = heapq.heappop(self._waiting)
             job.worker = worker
@@ -196,11 +249,32 @@ class Pool:
             job.moved = time.monotonic()
             worker.jobs[job.number] = job
             self._metrics.observe("queue_wait", time.perf_counter() - job.submitted, engine=self._spec.name)
-            worker.send(RUN, job.number, job.request)
+            worker.send(RUN, job.number, job.request())
             job.news.set()
         self._measure()
 
-    def _withdraw(self, job: _Job) -> None:
+    def _reserved(self) -> int:
+        """Seats that partials keep free for other work; where there is but one seat, none is."""
+        return min(self._spec.reserved, self.seats - 1)
+
+    def _make_room(self) -> None:
+        """Stop as many partials as other jobs wait, the youngest first, where stopping them is quick."""
+        if not self._spec.stoppable:
+            return
+        running = [job for worker in self._workers for job in worker.jobs.values()]
+        wanted = sum(job.priority is not Priority.PARTIAL for job in self._waiting) - sum(job.over for job in running)
+        partials = [job for job in running if job.priority is Priority.PARTIAL and not job.over]
+        for job in sorted(partials, reverse=True)[: max(0, wanted)]:
+            assert job.worker is not None
+            job.worker.send(CANCEL, job.number)
+            job.tell(FAILED, self._shed())
+
+    def promote(self, job: _Job) -> None:
+        """The job's result is wanted now."""
+        job.priority = Priority.FINAL
+        heapq.heapify(self._waiting)
+
+    def withdraw(self, job: _Job) -> None:
         """The caller has left; take the job back wherever it is."""
         if job.over:
             return
@@ -222,7 +296,7 @@ class Pool:
             await asyncio.wait_for(job.news.wait(), max(left, 0.001))
         except TimeoutError:
             if not job.started:
-                raise self._busy() from None
+                raise (self._shed() if job.priority is Priority.PARTIAL else self._busy()) from None
 
     def _measure(self) -> None:
         name = self._spec.name
@@ -235,6 +309,10 @@ class Pool:
         return RefusedError(
             f"the {self._spec.name} engine is at capacity; try again in a moment", code=Code.BUSY, retry_after_s=2
         )
+
+    def _shed(self) -> Shed:
+        self._metrics.count("partial_shed", engine=self._spec.name)
+        return Shed()
 
     def _gone(self) -> EngineError:
         return EngineError(

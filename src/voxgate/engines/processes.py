@@ -46,7 +46,11 @@ class WorkerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Set in the child before anything is imported (OMP_NUM_THREADS …)."""
     queue: int = 64
-    """Jobs that may wait; one more is refused with `busy`."""
+    """Jobs that may wait; one more is refused with `busy`. As many partials may wait besides."""
+    reserved: int = 0
+    """Seats (threads of all processes) that partials leave free for other work, but never all."""
+    stoppable: bool = False
+    """Whether a job that is cancelled ends within moments: a partial is then stopped when other work finds no seat."""
     start_timeout_s: float = 60.0
     wait_timeout_s: float = 20.0
     """Longest a job waits for a worker before it is refused with `busy`."""

@@ -16,6 +16,7 @@ import structlog
 from pydantic import BaseModel
 
 from voxgate.config import parse_section
+from voxgate.engines.redecoder import live
 from voxgate.errors import Code, ConfigError, EngineError, ModelError, VoxgateError
 from voxgate.ports import ENTRY_POINT_GROUP, EngineContext, EnginePlugin, Metrics
 
@@ -98,7 +99,8 @@ def _plugin(entry: EntryPoint) -> EnginePlugin:
 async def bring_up(wanted: Configured, *, folder: Callable[[str], Path], metrics: Metrics, cores: int) -> Outcome:
     """Load one engine. `folder` answers a model's folder or raises ModelError; it may read the disk.
 
-    What is missing or broken is an answer, not an exception: the other engines go on.
+    What is missing or broken is an answer, not an exception: the other engines go on. A recognizer that hears whole
+    utterances only is made to hear while one speaks.
     """
     folders, missing, faults = {}, [], []
     for model in wanted.plugin.models(wanted.settings):
@@ -123,7 +125,7 @@ async def bring_up(wanted: Configured, *, folder: Callable[[str], Path], metrics
         log.exception("engine could not be started", engine=wanted.name)
         return Outcome(None, f"{type(error).__name__} while it was started; see the log")
     log.debug("engine started", engine=wanted.name, seconds=round(time.perf_counter() - began, 3))
-    return Outcome(engine)
+    return Outcome(live(engine, wanted.name, metrics) if wanted.plugin.port == "stt" else engine)
 
 
 def absent(port: str) -> EngineError:

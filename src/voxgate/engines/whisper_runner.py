@@ -37,6 +37,8 @@ class Hear:
     """A worker is asked for a transcript; it answers an Outcome."""
 
     request: Recognition
+    partial: bool = False
+    """Whether the text is of speech that goes on: what loops is not read a second time, and the encoding not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Outcome:
     """Time spent on it."""
     guards: tuple[str, ...] = ()
     """Which guards acted: `echo` (read again without hints), `loop_retried` (with times), `loop_full` (on the whole
-    window), `loop_cut` (said once), `noise` (dropped)."""
+    window), `loop_cut` (said once), `noise` (dropped); of a partial
+    `loop` (left as it is)."""
 
 
 class Decodes(Protocol):
@@ -103,8 +106,12 @@ class _Encodings:
                 self._known.popitem(last=False)
         with own:
             if not made:
-                made.append(self._model.encode(mel(audio, frames_for(len(audio)))))
+                made.append(self.once(audio))
             return made[0]
+
+    def once(self, audio: Samples) -> Encoding:
+        """The same, not kept."""
+        return self._model.encode(mel(audio, frames_for(len(audio))))
 
 
 def _digest(audio: Samples) -> bytes:
@@ -143,7 +150,7 @@ class WhisperRunner:
         if isinstance(job, Tell):
             yield Outcome(None, self._guesses(audio, job.among), time.perf_counter() - started)
             return
-        reading = self._read(job.request, cancelled)
+        reading = self._read(job.request, cancelled, partial=job.partial)
         if not cancelled():
             transcript = self._transcript(job.request, reading)
             yield Outcome(transcript, (), time.perf_counter() - started, tuple(reading.guards) if reading else ())
@@ -168,7 +175,7 @@ class WhisperRunner:
 
     # text
 
-    def _read(self, request: Recognition, cancelled: Callable[[], bool]) -> _Reading | None:
+    def _read(self, request: Recognition, cancelled: Callable[[], bool], *, partial: bool) -> _Reading | None:
         """Decode, and again where the result cannot be right; None where there is no sound."""
         audio = request.audio
         if _inaudible(audio):
@@ -177,7 +184,7 @@ class WhisperRunner:
         seconds = len(audio) / SPEECH_RATE
         limit = guards.token_limit(seconds, code)
         told, before = self._hints(request.hints, code)
-        encoding = self._encodings.of(audio)
+        encoding = self._encodings.once(audio) if partial else self._encodings.of(audio)
 
         def decode(encoding: Encoding, prompt: Sequence[int], beam: int = 1) -> _Reading:
             decoded = self._model.decode(encoding, prompt, limit, beam=beam)
@@ -192,7 +199,9 @@ class WhisperRunner:
         if told and guards.echo(reading.text, told, reading.decoded.no_speech) and not cancelled():
             acted.append("echo")
             reading = decode(encoding, self._tokens.prompt(code))
-        if looping(reading) and not self._made_up(reading) and not cancelled():
+        if partial and looping(reading):
+            acted.append("loop")
+        elif looping(reading) and not self._made_up(reading) and not cancelled():
             acted.append("loop_retried")
             reading = decode(encoding, self._tokens.prompt(code, times=True))
             empty = guards.noise(reading.decoded.no_speech)

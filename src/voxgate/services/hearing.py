@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from voxgate.errors import Code, PeerError
 from voxgate.languages import Language, parse, serving
-from voxgate.ports import LanguageIdentifier, SpeechToText
+from voxgate.ports import LanguageIdentifier, Recognizer
 from voxgate.services.polyglot import Polyglot
 
 _WELL = frozenset({"good", "fair"})
@@ -18,7 +18,7 @@ class Ears:
 
     name: str
     """The engine that hears `language`."""
-    stt: SpeechToText
+    stt: Recognizer
     """Hears every language of `among`."""
     language: str
     """BCP-47 tag; where it is not `given`, what is heard until something else is known."""
@@ -46,7 +46,7 @@ def named_languages(language: str | None) -> tuple[Language, ...] | None:
 
 
 def choose_ears(
-    running: Sequence[tuple[str, SpeechToText]],
+    running: Sequence[tuple[str, Recognizer]],
     wanted: Sequence[Language],
     default: Language,
     identifier: LanguageIdentifier | None,
@@ -86,7 +86,7 @@ def choose_ears(
     return Ears(name, Polyglot(engines) if several else stt, first, among, given, identifier, named)
 
 
-def _engine(wanted: Language, running: Iterable[tuple[str, SpeechToText]]) -> tuple[str, tuple[str, SpeechToText]]:
+def _engine(wanted: Language, running: Iterable[tuple[str, Recognizer]]) -> tuple[str, tuple[str, Recognizer]]:
     """The tag under which `wanted` is heard, and by whom. Raises PeerError."""
     served: dict[str, None] = {}
     for name, stt in running:

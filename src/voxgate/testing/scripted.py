@@ -16,15 +16,24 @@ import numpy as np
 from pydantic import Field
 
 from voxgate.config import Settings
-from voxgate.domain import SPEECH_RATE, Recognition, Samples, Speech, Transcript, Utterance, Voice, Word
+from voxgate.domain import (
+    SPEECH_RATE,
+    LiveRecognition,
+    Partial,
+    Recognition,
+    Samples,
+    Speech,
+    Transcript,
+    Utterance,
+    Voice,
+    Word,
+)
 from voxgate.errors import Code, EngineError, PeerError, RefusedError
-from voxgate.ports import EngineContext, EnginePlugin
+from voxgate.ports import EngineContext, EnginePlugin, LiveUtterance
+from voxgate.testing.scripted_live import SILENCE_RMS, ScriptedUtterance, rms, sounds
 
 Sleep = Callable[[float], Awaitable[None]]
 """How a cost is waited for, in seconds; `asyncio.sleep`, or a test's own clock."""
-
-SILENCE_RMS = 0.003
-"""Below it (-50 dBFS) scripted ears hear nothing: pauses of the tone voice and of digital silence."""
 
 _FADE_S = 0.005  # at both ends of a tone, so that it does not click
 _GAP = 0.2  # of a tone word is silence, so that words can be told apart
@@ -78,10 +87,6 @@ def tone(words: int, *, word_ms: float, rate: int, hertz: float = 220.0) -> Samp
     return np.tile(word.astype(np.float32), words)
 
 
-def _rms(audio: Samples) -> float:
-    return float(np.sqrt(np.mean(np.square(audio)))) if audio.size else 0.0
-
-
 # speech to text
 
 
@@ -98,10 +103,12 @@ class ScriptedSttSettings(Failures):
     """What one utterance costs."""
     decode_ms_per_second: float = Field(default=0.0, ge=0)
     """What each second of it costs besides."""
+    word_ms: float = Field(default=250.0, gt=0)
+    """Speech that a partial needs for each word it shows. Partials cost nothing and come as the speech is fed."""
 
 
 class ScriptedSpeechToText:
-    """`ports.SpeechToText`: the same text for every utterance, its words spread evenly over the audio."""
+    """`ports.Recognizer`: the same text for every utterance, its words spread evenly over the audio."""
 
     def __init__(self, name: str, settings: ScriptedSttSettings, sleep: Sleep = asyncio.sleep) -> None:
         self.languages = settings.languages
@@ -115,7 +122,7 @@ class ScriptedSpeechToText:
         settings = self._settings
         seconds = request.audio.size / SPEECH_RATE
         await self._sleep((settings.decode_ms + settings.decode_ms_per_second * seconds) / 1000)
-        if _rms(request.audio) < SILENCE_RMS:
+        if not sounds(request.audio):
             return Transcript("", request.language)
         return Transcript(
             settings.text,
@@ -123,6 +130,10 @@ class ScriptedSpeechToText:
             words=spread(settings.text, request.audio.size) if request.words else (),
             confidence=1.0,
         )
+
+    @asynccontextmanager
+    async def open(self, request: LiveRecognition, told: Callable[[Partial], None]) -> AsyncIterator[LiveUtterance]:
+        yield ScriptedUtterance(self.recognize, self._settings.text, self._settings.word_ms, request, told)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
@@ -316,7 +327,7 @@ class ScriptedVad:
 
     def probability(self, window: Samples) -> float:
         """1 for a loud window, 0 for a quiet one."""
-        return 1.0 if _rms(window) >= self._rms else 0.0
+        return 1.0 if rms(window) >= self._rms else 0.0
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
