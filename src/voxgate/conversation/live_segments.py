@@ -66,7 +66,8 @@ class LiveSegments:
         self._cutter = Cutter(SegmentSettings(endpoint or _WITHIN_COMMITS), max_seconds=max_seconds)
         self._segment: int | None = None  # the one that has begun
         self._next = 0  # its number, or that of the next
-        self._heard: int | None = None  # how far the piece that has begun has got its audio
+        self._start = 0  # of the piece that has begun
+        self._heard: int | None = None  # how far it has got its audio; None: none has begun
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +109,7 @@ class LiveSegments:
                 case Opened(start=start):
                     if self._segment is None:
                         self._segment = self._next
+                    self._start = start
                     steps += [Begin(self._segment, start), self._more(start)]
                 case Closed(end=end):
                     self._heard = None
@@ -119,7 +121,7 @@ class LiveSegments:
     def _more(self, start: int) -> More:
         cutter = self._cutter
         self._heard = cutter.position
-        return More(cutter.audio(start, cutter.position), min(cutter.silence, cutter.position - start))
+        return More(cutter.audio(start, cutter.position), min(cutter.silence, cutter.position - self._start))
 
     def _complete(self, at: int, *, owed: bool) -> Complete:
         number, self._segment, self._next = self._next, None, self._next + 1

@@ -99,6 +99,7 @@ class Telling:
         yield LanguageContradicted(guess)
 
     def _newest(self, number: int) -> _Segment:
+        assert not self._segments or number >= self._segments[-1].number
         if not self._segments or self._segments[-1].number != number:
             self._segments.append(_Segment(number))
         return self._segments[-1]
