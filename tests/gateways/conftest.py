@@ -1,7 +1,9 @@
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 import pytest
+import uvloop
 
 from tests.serving import SCRIPTED, Server
 
@@ -31,3 +33,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """What goes over a wire is tested on the loop servers run on, which calls protocols at moments of its own."""
+    if item.path.name == "test_websocket.py":
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}

@@ -1,10 +1,8 @@
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import ssl
-import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.conftest import absent
+from tests.gateways.certificates import certificate
 from tests.inside import listening
 from voxgate.errors import ConfigError
 from voxgate.gateways.http import HttpServer, read_tls
@@ -102,17 +100,6 @@ async def test_work_beside_that_fails_ends_the_server_with_its_error() -> None:
         pytest.raises(ConfigError, match="the engines cannot run"),
     ):
         await asyncio.wait_for(server.run(hello, grace_s=1, beside=asyncio.create_task(load())), 5)
-
-
-def certificate(folder: Path, name: str, *more: str) -> tuple[Path, Path]:
-    """A certificate for localhost and its key, made on the spot."""
-    if shutil.which("openssl") is None:
-        absent("openssl", "openssl")
-    signed, key = folder / f"{name}.crt", folder / f"{name}.key"
-    command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2 -keyout {key} -out {signed}"
-    about = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", *(more or ["-nodes"])]
-    subprocess.run([*command.split(), *about], check=True, capture_output=True)
-    return signed, key
 
 
 async def test_https_with_a_certificate_of_ones_own(tmp_path: Path) -> None:

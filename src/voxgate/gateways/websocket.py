@@ -11,7 +11,7 @@ down by a quarter, for 60 to 90 us a frame), and a compressor is 64 KiB and more
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from starlette.types import ASGIApp
@@ -99,8 +99,7 @@ class SocketProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection is handed over; its request follows."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no instance of it
         self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own classes
         self.heard = self.told = self._loop.time()
 
@@ -213,6 +212,8 @@ class SocketProtocol(asyncio.Protocol):
     async def drained(self) -> None:
         """Wait until the peer has taken most of what was sent, or is gone."""
         await self._writable.wait()
+        if self.lost:
+            await asyncio.sleep(0)  # who sends in a loop learns of it from somebody else, who needs a turn
 
     def linger(self) -> None:
         """The peer has closed its half; ours follows after `limits.socket_linger_s`, if nobody closes it before."""
