@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voxgate.audio.codecs.packets import bounded
 from voxgate.domain import Samples
 from voxgate.errors import Code, PeerError
 
@@ -110,7 +111,7 @@ class OpusCodec:
         except av.FFmpegError:
             raise invalid("An Opus packet is damaged.") from None
         self._last_toc = packet[0]
-        return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+        return bounded(np.concatenate([frame.to_ndarray()[0] for frame in frames]))
 
     def conceal(self, samples: int) -> Samples:
         """`samples` in place of lost ones: 100 ms at most carried on from what came before, then silence."""

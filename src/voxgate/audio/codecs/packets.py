@@ -12,6 +12,11 @@ from voxgate.domain import SPEECH_RATE, Samples
 from voxgate.errors import PeerError
 
 
+def bounded(values: Samples) -> Samples:
+    """Decoded floats as samples: damaged packets make numbers of any size, or none at all."""
+    return np.asarray(np.clip(np.nan_to_num(values, nan=0.0), -1, 1), np.float32)
+
+
 class PacketCodec(Protocol):
     """What decodes packets."""
 

@@ -1,8 +1,8 @@
 """Parsers of files that arrive in pieces, written as if the whole file were there.
 
-A parser is a generator that yields what it wants next (`Take`, `Peek`, `Skip`, `Seek`) and gets the bytes as the value
-of the `yield`; `Puller` runs it over pieces of any size. So no parser keeps a state between two pieces but the line it
-stands in, and where the pieces were cut cannot matter.
+A parser is a generator that yields what it wants next (`Take`, `Some`, `Peek`, `Skip`, `Seek`) and gets the bytes as
+the value of the `yield`; `Puller` runs it over pieces of any size. So no parser keeps a state between two pieces but
+the line it stands in, and where the pieces were cut cannot matter.
 """
 
 from collections.abc import Generator
@@ -14,6 +14,13 @@ class Take:
     """The next `count` bytes. They are gathered in memory: a parser checks what a file claims before it takes it."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """What has arrived of the next `most` bytes, at least one."""
+
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Seek:
     ahead: int = 0
 
 
-Want = Take | Peek | Skip | Seek
+Want = Take | Some | Peek | Skip | Seek
 Parser = Generator[Want, bytes, None]
 
 
@@ -70,6 +77,8 @@ class Puller:
         match self._want:
             case Take(count):
                 return self._drop(count) if len(self._held) >= count else None
+            case Some(most):
+                return self._drop(min(most, len(self._held))) if self._held else None
             case Peek(count):
                 return bytes(self._held[:count]) if len(self._held) >= count else None
             case Skip(count):

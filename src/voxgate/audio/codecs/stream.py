@@ -28,9 +28,13 @@ MULAW_RATE = 8_000
 class StreamDecoder(Protocol):
     """One stream of bytes on its way to speech."""
 
-    step: int | None
-    """How many bytes may be fed at once where nothing may wait for long (about a millisecond of work);
-    None: every call takes one whole message."""
+    @property
+    def step(self) -> int | None:
+        """How many bytes may be fed at once where nothing may wait for long (about a millisecond of work).
+
+        None: every call takes one whole message.
+        """
+        ...
 
     def feed(self, data: bytes) -> Samples:
         """The samples that are certain with `data`, mono at SPEECH_RATE; may be empty.
