@@ -84,6 +84,19 @@ def test_thresholds_are_in_order() -> None:
         Endpointer(EndpointSettings(threshold=0.3, release=0.5))
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.5, 1.0])
+def test_any_threshold_has_a_release_of_its_own(threshold: float) -> None:
+    assert EndpointSettings(threshold=threshold).released_below == pytest.approx(0.7 * threshold)
+    assert EndpointSettings(threshold=threshold, release=0.0).released_below == 0
+    Endpointer(EndpointSettings(threshold=threshold))
+
+
+def test_the_end_of_the_last_word_is_known() -> None:
+    endpointer = Endpointer(PLAIN)
+    run(endpointer, [0.0, 0.9, 0.9, 0.9] + [0.0] * 30)
+    assert endpointer.voiced_until == 4 * W
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.integers(1, 2000)), max_size=200),
     st.integers(0, 300),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxgate.conversation.endpoint import EndpointSettings
-from voxgate.conversation.segmenter import Segment, Segmenter, SegmentSettings
+from voxgate.conversation.segmenter import Closed, Cutter, Opened, Segment, Segmenter, SegmentSettings
 from voxgate.domain import SPEECH_RATE, Samples
 
 W = 512
@@ -79,6 +79,39 @@ def test_what_is_held_does_not_grow_with_silence() -> None:
     for _ in range(5000):
         segmenter.feed(np.zeros(W, np.float32), 0.0)
     assert len(segmenter._cutter._windows) < 20
+
+
+def test_a_pause_behind_a_cut_is_kept_no_longer_than_a_lead() -> None:
+    heard = [0.9] * int(16 * SECOND) + [0.0] * int(3 * SECOND) + [0.9] * int(2 * SECOND)
+    patient = SegmentSettings(EndpointSettings(silence_ms=5000))
+    _, second = run(Segmenter(patient), numbered(heard), heard)
+    assert second.start == (len(heard) - int(2 * SECOND)) * W - SPEECH_RATE // 4
+    assert second.end == len(heard) * W
+
+
+def test_a_cutter_opens_what_holds_speech_and_holds_what_is_open() -> None:
+    cutter = Cutter()
+    heard = [0.0] * 40 + [0.9] * int(16 * SECOND) + [0.0] * 3
+    audio = numbered(heard)
+    marks = [mark for at, p in enumerate(heard) for mark in cutter.feed(audio[at * W : at * W + W], p)]
+    opened, closed = (mark for mark in marks if isinstance(mark, (Opened, Closed)))
+    assert isinstance(opened, Opened)
+    assert isinstance(closed, Closed)
+    assert (closed.start, cutter.is_open, cutter.silence) == (opened.start, True, 3 * W)
+    assert np.array_equal(cutter.audio(closed.start, closed.end), audio[closed.start : closed.end])
+    assert not [mark for mark in cutter.end_now() if isinstance(mark, Closed)], "nothing was said behind the cut"
+    assert not cutter.is_open
+
+
+def test_speech_that_a_cut_left_over_is_open_at_once() -> None:
+    cutter = Cutter(max_seconds=4)
+    kinds = [
+        type(mark)
+        for _ in range(int(5 * SECOND))
+        for mark in cutter.feed(np.ones(W, np.float32), 0.9)
+        if isinstance(mark, (Opened, Closed))
+    ]
+    assert kinds == [Opened, Closed, Opened]
 
 
 @pytest.mark.parametrize("size", [1, 100, 511])
