@@ -155,3 +155,17 @@ def test_no_line_holds_a_credential(capsys: pytest.CaptureFixture[str], style: s
     assert "ek_x" not in told
     assert "/v1/models/vg_**********?api_key=ek_**********" in told
     assert "ValueError" in told
+
+
+def test_sockets_are_counted_by_path_while_they_are_open() -> None:
+    metrics = Prometheus()
+    first, second = metrics.socket_opened("/v1/realtime"), metrics.socket_opened("/v1/realtime")
+    first.messages(3, 1)
+    first.messages(5, 1)
+    second.messages(1, 0)
+    first.closed(1008)
+    measured = samples(metrics)
+    assert measured["voxgate_sockets_activepath=/v1/realtime"] == 1
+    assert measured["voxgate_socket_messages_totaldirection=received,path=/v1/realtime"] == 6
+    assert measured["voxgate_socket_messages_totaldirection=sent,path=/v1/realtime"] == 1
+    assert measured["voxgate_socket_closes_totalcode=1008,path=/v1/realtime"] == 1

@@ -46,14 +46,14 @@ class Door:
             "concurrent_requests_per_key": 3,
             "concurrent_requests": 5,
         }
-        self._admission = Admission(self.keys, LimitSettings.model_validate(small | limits), self.clock)
+        self.admission = Admission(self.keys, LimitSettings.model_validate(small | limits), self.clock)
 
     async def enter(
         self, key: str, stack: AsyncExitStack | None = None, *, address: str = "203.0.113.9", path: str = SPEECH
     ) -> Principal:
         """Ask, and stay until the stack is left; without one, only for a moment."""
         headers = Headers({"X-API-Key": key} if key else {})
-        admitted = self._admission.admit(headers, address, path)
+        admitted = self.admission.admit(headers, address, path)
         if stack is not None:
             return await stack.enter_async_context(admitted)
         async with admitted as principal:
@@ -176,3 +176,38 @@ async def test_a_refusal_names_the_limit() -> None:
         door.clock.advance(60)
         with pytest.raises(RefusedError, match="the key's own"):
             await door.enter("vg_small")
+
+
+async def test_who_waits_without_a_key_has_a_place_but_none_of_those_with_one() -> None:
+    door = Door(concurrent_requests=2)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(door.admission.wait("203.0.113.9"))
+        with pytest.raises(RefusedError) as caught:
+            await stack.enter_async_context(door.admission.wait("203.0.113.9"))
+        assert caught.value.code is Code.BUSY
+        await door.enter("vg_a", stack)
+        await door.enter("vg_a", stack)
+        assert await door.refused("vg_a") == (Code.BUSY, 1)
+    async with door.admission.wait("203.0.113.9"):
+        assert door.keys.asked == 2
+
+
+async def test_waiting_counts_towards_the_rate_of_an_address() -> None:
+    door = Door(requests_per_minute_per_address=2)
+    for _ in range(2):
+        async with door.admission.wait("2001:db8::1"):
+            pass
+    with pytest.raises(RefusedError) as caught:
+        await door.admission.wait("2001:db8::2").__aenter__()
+    assert (caught.value.code, caught.value.retry_after_s) == (Code.RATE_LIMITED, 30)
+
+
+async def test_a_socket_shows_its_key_by_itself() -> None:
+    door = Door()
+    async with door.admission.let_in("vg_a", "203.0.113.9", "/v1/realtime") as principal:
+        assert principal.key_id == "key_a"
+    with pytest.raises(RefusedError, match="'speech'"):
+        await door.admission.let_in("ek_a", "203.0.113.9", "/v1/realtime/tts").__aenter__()
+    async with door.admission.let_in("ek_a", "203.0.113.9", "/v1/realtime") as principal:
+        assert principal.key_id == "key_a"

@@ -253,12 +253,12 @@ class Peer:
         elif act is not Act.WAIT and self._failure is None:
             self._failure = _failure(act, self._limits)
             wire.wake()
+        self._counts.messages(self.received, self.sent)
+        self._look_again = self._loop.call_later(self._vigil.next_s(now, seen), self._look)
         if self._announced is not None and self._failure is None and not wire.gone:
             left = {**self._vigil.left_s(now, seen), **self._announced()}
             for notice in self._expiring.look(left):
                 self.post(expiring_message(notice.reason, notice.seconds_left))
-        self._counts.messages(self.received, self.sent)
-        self._look_again = self._loop.call_later(self._vigil.next_s(now, seen), self._look)
 
 
 def credits_left(meter: Meter, rate: int, lead_s: float) -> Mapping[str, float]:
