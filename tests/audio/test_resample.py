@@ -44,3 +44,19 @@ def test_what_lies_above_the_new_band_does_not_fold_back() -> None:
 def test_a_rate_is_positive(old: int, new: int) -> None:
     with pytest.raises(ValueError, match="positive"):
         Resampler(old, new)
+
+
+def test_drained_it_goes_on_with_a_stream_of_its_own() -> None:
+    samples = tone(8_000, 300, 0.5)
+    resampler = Resampler(8_000, 16_000)
+    first = np.concatenate([resampler.feed(samples), resampler.drain()])
+    second = np.concatenate([resampler.feed(samples), resampler.flush()])
+    assert abs(len(first) - 8_000) <= 1
+    assert np.array_equal(first, second)
+
+
+def test_of_equal_rates_nothing_is_left_to_drain() -> None:
+    resampler, samples = Resampler(16_000, 16_000), tone(16_000, 300, 0.1)
+    resampler.feed(samples)
+    assert len(resampler.drain()) == 0
+    assert resampler.feed(samples) is samples

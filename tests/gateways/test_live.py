@@ -226,6 +226,14 @@ async def test_a_commit_ends_a_segment_at_once(client: Client) -> None:
     assert (final["text"], final["timestampMs"]) == (SCRIPT, 1000)
 
 
+@pytest.mark.parametrize(("encoding", "rate"), [("pcm16", 8000), ("pcm16", 48_000)])
+async def test_a_commit_covers_all_that_came_before_it(client: Client, encoding: str, rate: int) -> None:
+    await client.start(encoding=encoding, sample_rate=rate, partials="off")
+    await client.play(speech(1.0, rate=rate))
+    await client.send("audio.commit")
+    assert (await client.until("transcript.final"))["timestampMs"] == pytest.approx(1000, abs=1)
+
+
 async def test_each_commit_has_exactly_one_final(client: Client) -> None:
     await client.start(partials="off")
     for _ in range(3):

@@ -1,5 +1,7 @@
 """One sample rate to another, as a stream."""
 
+from typing import Any
+
 import numpy as np
 
 from voxgate.domain import Samples
@@ -15,17 +17,21 @@ class Resampler:
     def __init__(self, from_rate: int, to_rate: int) -> None:
         if from_rate < 1 or to_rate < 1:
             raise ValueError(f"sample rates are positive, not {from_rate} and {to_rate}")
-        self._stream = None
-        if from_rate != to_rate:
-            import soxr
-
-            self._stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
+        self._rates = from_rate, to_rate
+        self._stream: Any = None
+        self._open()
 
     def feed(self, samples: Samples) -> Samples:
         """What can be said with certainty once `samples` are known; may be empty."""
         if self._stream is None:
             return samples
         return np.asarray(self._stream.resample_chunk(np.ascontiguousarray(samples, np.float32)), np.float32)
+
+    def drain(self) -> Samples:
+        """The rest; what is fed after this is a stream of its own."""
+        rest = self.flush()
+        self._open()
+        return rest
 
     def flush(self) -> Samples:
         """The rest; the resampler is used up."""
@@ -34,3 +40,10 @@ class Resampler:
         rest = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         self._stream = None
         return np.asarray(rest, np.float32)
+
+    def _open(self) -> None:
+        from_rate, to_rate = self._rates
+        if from_rate != to_rate:
+            import soxr
+
+            self._stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")

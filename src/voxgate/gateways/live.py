@@ -140,6 +140,7 @@ class _Live:
                     case Audio(data):
                         await self._decode(decoder, data, intake)
                     case Commit():
+                        await intake.take(decoder.drain())
                         self._lags.decided()
                         await hearing.commit()
                     case Start():

@@ -123,3 +123,21 @@ def test_damage_in_one_step_does_not_cost_the_others() -> None:
         for step in in_steps(decoder, data):
             heard_samples += len(step)
     assert heard_samples + len(decoder.flush()) == len(spoken())
+
+
+@pytest.mark.parametrize(("encoding", "rate", "size"), [("pcm16", 8_000, 2), ("mulaw", 8_000, 1), ("pcm16", 16_000, 2)])
+def test_drained_everything_that_was_fed_has_come(encoding: Encoding, rate: int, size: int) -> None:
+    decoder = open_stream(encoding, rate)
+    for _ in range(3):
+        came = len(decoder.feed(bytes(size * rate // 10))) + len(decoder.drain())
+        assert abs(came - SPEECH_RATE // 10) <= 1
+
+
+@pytest.mark.parametrize("encoding", ["opus", "opus_packets"])
+def test_opus_goes_on_after_it_was_drained(encoding: Encoding) -> None:
+    packets = opus_packets() if encoding == "opus_packets" else cut(packed("ogg", "libopus"), 200)
+    decoder, undisturbed = open_stream(encoding), len(heard(open_stream(encoding), packets))
+    came = len(decoder.drain())
+    for packet in packets:
+        came += len(decoder.feed(packet)) + len(decoder.drain())
+    assert abs(came + len(decoder.flush()) - undisturbed) <= len(packets)

@@ -57,6 +57,10 @@ class Track:
         self._resampler = Resampler(self._rate, SPEECH_RATE)
         return np.concatenate([rest, self._resampler.feed(samples)])
 
+    def drain(self) -> Samples:
+        """What the resampler still holds; the track goes on."""
+        return self._resampler.drain()
+
     def flush(self) -> Samples:
         """What the resampler still holds; the track is used up."""
         return self._resampler.flush()
@@ -87,6 +91,11 @@ class Outlet:
         """Samples of the codec's rate that the parser itself had decoded."""
         self._samples.append(self._begun().add(samples))
 
+    def drain(self) -> None:
+        """What the track still holds goes out; it goes on."""
+        if self._track is not None:
+            self._samples.append(self._track.drain())
+
     def refuse(self, error: PeerError) -> None:
         """Something is wrong; the parser goes on. The first such error is told when the piece has been read."""
         self._refused = self._refused or error
@@ -116,6 +125,10 @@ class ContainerDecoder:
 
     def feed(self, data: bytes) -> Samples:
         self._puller.feed(data)
+        return self._outlet.take()
+
+    def drain(self) -> Samples:
+        self._outlet.drain()
         return self._outlet.take()
 
     def flush(self) -> Samples:

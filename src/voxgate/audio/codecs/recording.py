@@ -76,6 +76,11 @@ class _Recordings:
         ended, self._ended = self._ended, np.zeros(0, np.float32)
         return np.concatenate([ended, samples])
 
+    def drain(self) -> Samples:
+        rest = np.zeros(0, np.float32) if self._decoder is None else self._decoder.drain()
+        ended, self._ended = self._ended, np.zeros(0, np.float32)
+        return np.concatenate([ended, rest])
+
     def flush(self) -> Samples:
         if self._head and (self._decoder is not None or self._label in RAW):
             self._decoder = self._decoder or self._raw(self._head)

@@ -44,6 +44,10 @@ class StreamDecoder(Protocol):
         """
         ...
 
+    def drain(self) -> Samples:
+        """What the resampling filter holds back, because speech is over at this point; the stream goes on."""
+        ...
+
     def flush(self) -> Samples:
         """What was held back; the stream has ended."""
         ...
@@ -101,6 +105,9 @@ class PcmDecoder:
     def feed(self, data: bytes) -> Samples:
         return self._resampler.feed(self._read(data))
 
+    def drain(self) -> Samples:
+        return self._resampler.drain()
+
     def flush(self) -> Samples:
         return self._resampler.flush()
 
@@ -115,6 +122,9 @@ class PacketDecoder:
 
     def feed(self, data: bytes) -> Samples:
         return self._track.decode(data)
+
+    def drain(self) -> Samples:
+        return self._track.drain()
 
     def flush(self) -> Samples:
         return self._track.flush()
