@@ -19,7 +19,20 @@ ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / ".cache" / "published"
 """Models as their makers publish them, for the benchmarks that compare with those."""
 AS_PUBLISHED = ("moonshine-base-en", "piper-en_US-joe-medium")
-PARTS = ("rest", "store", "door", "chat", "text", "moonshine", "whisper", "speech", "kokoro", "files")
+PARTS = (
+    "rest",
+    "store",
+    "door",
+    "chat",
+    "text",
+    "moonshine",
+    "whisper",
+    "speech",
+    "sockets",
+    "speech_socket",
+    "kokoro",
+    "files",
+)
 
 
 def main() -> int:
