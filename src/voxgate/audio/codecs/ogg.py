@@ -45,20 +45,18 @@ def parse(outlet: Outlet) -> Parser:
     is_refused = False
     while True:
         page = yield from _next_page(outlet)
-        if page.flags & _FIRST:
-            is_refused = False
+        try:
             # A second Opus track of the same stream begins before the first one has sounded.
             if page.starts_opus and (stream is None or stream.has_sounded or stream.serial == page.serial):
-                try:
-                    stream = _OpusStream(outlet, page)
-                except PeerError as error:
-                    stream, is_refused = None, True
-                    outlet.refuse(error)
-        elif stream is not None and page.serial == stream.serial:
-            stream.read(page)
-        elif stream is None and not is_refused:
-            is_refused = True
-            outlet.refuse(invalid("The Ogg stream has no Opus track."))
+                stream = None
+                stream = _OpusStream(outlet, page)
+            elif stream is not None and page.serial == stream.serial:
+                stream.read(page)
+            elif stream is None and not page.flags & _FIRST and not is_refused:
+                raise invalid("The Ogg stream has no Opus track.")
+        except PeerError as error:
+            is_refused = stream is None
+            outlet.refuse(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class _Page:
 
     @property
     def starts_opus(self) -> bool:
-        return self.body.startswith(b"OpusHead")
+        return bool(self.flags & _FIRST) and self.body.startswith(b"OpusHead")
 
     def pieces(self) -> Iterator[tuple[bytes, bool]]:
         """Packets and parts of packets, and whether each ends here: a length below 255 ends a packet."""
