@@ -4,9 +4,9 @@ What uvicorn asks of such a class is small: a constructor, `connection_made`, `d
 read, `shutdown`, and that it keeps `connections` and `tasks` true (decision 11 tells why this is not uvicorn's own).
 The application is called as ASGI has it, and finds this object in its scope, under `WIRE`.
 
-Messages are not compressed. Measured on two recordings at 16 kHz, zlib with the 4 KiB window that uvicorn offers: binary
-frames shrink by 6 to 12 %, base64 by 30 %, which is what it had added and a binary frame saves for nothing. It would cost
-a client 30 us a frame, us 5 us and 40 KiB a connection.
+Messages are not compressed. Measured on two recordings at 16 kHz, zlib with the 4 KiB window that uvicorn offers:
+binary frames shrink by 6 to 12 %, base64 by 30 %, which is what it had added and a binary frame saves for nothing. It
+would cost a client 30 us a frame, us 5 us and 40 KiB a connection.
 """
 
 import asyncio
