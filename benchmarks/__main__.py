@@ -32,6 +32,7 @@ PARTS = (
     "speech_socket",
     "kokoro",
     "files",
+    "turns",
 )
 
 
