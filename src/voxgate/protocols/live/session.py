@@ -128,11 +128,10 @@ class LiveSession:
                 return text_of(_warning(guess))
 
     def closed(self, heard: int, credits_used: float) -> str:
-        """`session.closed`. `heard`: samples at SPEECH_RATE."""
+        """`session.closed`. `heard`: samples at SPEECH_RATE; a begun millisecond counts, as in the usage record."""
+        duration_ms = -(-heard // _PER_MS)
         return text_of(
-            SessionClosed(
-                type="session.closed", sessionId=self.id, durationMs=heard // _PER_MS, creditsUsed=credits_used
-            )
+            SessionClosed(type="session.closed", sessionId=self.id, durationMs=duration_ms, creditsUsed=credits_used)
         )
 
     def _start(self, message: dict[str, Any]) -> Start:
