@@ -49,7 +49,7 @@ class SmartTurn:
 
 
 async def create(context: EngineContext, settings: SmartTurnSettings) -> SmartTurn:
-    """Start the worker and wait until it has loaded (0.5 s). Raises EngineError."""
+    """Start the worker and wait until it has loaded (0.25 s). Raises EngineError."""
     spec = WorkerSpec(
         name=context.name,
         factory="voxgate.engines.smart_turn_runner:create",
