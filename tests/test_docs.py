@@ -12,7 +12,10 @@ from tests.conftest import ROOT
 from tests.tree import committed
 from voxgate.engines.registry import discover
 from voxgate.errors import Code
+from voxgate.gateways.limits import LimitSettings
 from voxgate.planning import VoxgateSettings
+from voxgate.protocols.speech import messages as speech_messages
+from voxgate.protocols.status import STATUS
 
 SOURCES = [file for file in committed() if file.is_relative_to(ROOT / "src") and file.suffix == ".py"]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -88,3 +91,32 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_pages_that_the_code_names_exist() -> None:
     named = {name for source in SOURCES for name in re.findall(r"docs/[\w/-]+\.md", source.read_text())}
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_every_message_of_the_speech_socket_is_documented() -> None:
+    page = text_of("docs/protocols/speech.md")
+    kinds = [message.__annotations__["type"].__args__[0] for message in speech_messages.SERVER_MESSAGES]
+    fields = {name for message in speech_messages.SERVER_MESSAGES for name in message.__annotations__}
+    fields |= {name for message in speech_messages.CLIENT_MESSAGES.values() for name in message.model_fields}
+    assert [name for name in [*kinds, *speech_messages.CLIENT_MESSAGES, *fields] if f"`{name}`" not in page] == []
+
+
+def test_every_error_of_the_speech_socket_is_documented() -> None:
+    page = text_of("docs/protocols/speech.md")
+    listed = set(re.findall(r"^\| `([A-Z_]+)`", page, re.MULTILINE))
+    assert listed == {status.socket for status in STATUS.values()} - {"INVALID_AUDIO"}
+    assert {close for status in STATUS.values() if (close := status.close)} <= {
+        int(code) for code in re.findall(r"\b10\d\d\b", page)
+    }
+    ends = {status.socket for status in STATUS.values() if status.close}
+    for row in re.findall(r"^\| `([A-Z_]+)`(.*)", page, re.MULTILINE):
+        assert row[0] in ends or "| no |" in row[1]
+
+
+def test_the_limits_that_the_speech_socket_s_page_gives_are_the_ones_there_are() -> None:
+    page, limits = text_of("docs/protocols/speech.md"), LimitSettings()
+    named = set(re.findall(r"`limits\.(\w+)`", page))
+    assert named <= set(LimitSettings.model_fields)
+    for name in ("speech_input_characters", "speech_queue", "speech_ahead_s", "slow_reader_s", "session_expiring_s"):
+        assert name in named
+        assert re.search(rf"{getattr(limits, name):,g}\b[^.|]*`limits\.{name}`", page), name
