@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -286,3 +288,21 @@ def test_junk_is_refused_or_decoded_never_anything_else(data: bytes) -> None:
         assert refused.code in (Code.INVALID_AUDIO, Code.INPUT_TOO_LONG)
     else:
         assert np.isfinite(audio).all()
+
+
+def test_damaged_aac_that_declares_more_channels_than_a_frame_holds_is_no_audio() -> None:
+    """In a process of its own: unguarded, it reads wild pointers and dies of SIGSEGV."""
+    code = """
+import io, random
+from tests.recordings import mutated, packed
+from voxgate.audio.codecs.container import decode
+from voxgate.errors import PeerError
+whole, chance = packed("adts", "aac", layout="stereo")[:6000], random.Random(1)
+for _ in range(400):
+    damage = [(chance.randrange(6000), chance.randrange(256)) for _ in range(60)]
+    try:
+        list(decode(io.BytesIO(mutated(whole, damage)), max_seconds=60))
+    except PeerError:
+        pass
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

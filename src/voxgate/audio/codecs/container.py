@@ -132,14 +132,21 @@ def _frames(container: "InputContainer", track: "AudioStream") -> Iterator["Audi
                 yield from packet.decode()
 
 
+_MOST_PLANES = 8
+"""Pointers a planar frame holds itself (libavutil/frame.h, AV_NUM_DATA_POINTERS). PyAV 18.1 reads on behind them where
+a damaged AAC packet declares more channels, and would make audio of stray memory, or die."""
+
+
 def _mono(frame: "AudioFrame") -> Samples:
     """The mean of the channels, full scale at 1, whatever the frame's sample format; what is no number is silence."""
     if frame.format.name.startswith("s64"):  # numpy's side of PyAV does not know it
         from av import AudioResampler
 
         frame = AudioResampler(format="dblp").resample(frame)[0]
-    values = frame.to_ndarray()
     channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels > _MOST_PLANES:
+        return np.zeros(0, np.float32)
+    values = frame.to_ndarray()
     if frame.format.is_packed:
         values = values.reshape(-1, channels).T
     if values.dtype == np.uint8:
