@@ -3,7 +3,7 @@
 import re
 import runpy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from pydantic import BaseModel
@@ -12,8 +12,9 @@ from tests.conftest import ROOT
 from tests.tree import committed
 from voxgate.engines.registry import discover
 from voxgate.errors import Code
-from voxgate.gateways.limits import LimitSettings
+from voxgate.gateways.limits import MIB, LimitSettings
 from voxgate.planning import VoxgateSettings
+from voxgate.protocols.live import messages as live_messages
 from voxgate.protocols.speech import messages as speech_messages
 from voxgate.protocols.status import STATUS
 
@@ -120,3 +121,38 @@ def test_the_limits_that_the_speech_socket_s_page_gives_are_the_ones_there_are()
     for name in ("speech_input_characters", "speech_queue", "speech_ahead_s", "slow_reader_s", "session_expiring_s"):
         assert name in named
         assert re.search(rf"{getattr(limits, name):,g}\b[^.|]*`limits\.{name}`", page), name
+
+
+def test_every_message_of_live_transcription_is_documented() -> None:
+    page = text_of("docs/protocols/live.md")
+    told = [get_type_hints(message) for message in live_messages.SERVER_MESSAGES]
+    kinds = [*live_messages.CLIENT_MESSAGES, *(hints["type"].__args__[0] for hints in told)]
+    assert [kind for kind in kinds if f"`{kind}`" not in page] == []
+    fields = {name for hints in told for name in hints} | set(live_messages.SessionStart.model_fields)
+    fields |= {f"turn_detection.{name}" for name in live_messages.TurnDetection.model_fields}
+    assert [name for name in fields if f"`{name}`" not in page] == []
+    for inner in (live_messages.CorrectionMade, live_messages.WordHeard):
+        assert "{" + ", ".join(f'"{name}"' for name in get_type_hints(inner)) + "}" in page
+
+
+def test_every_error_of_live_transcription_is_documented() -> None:
+    page = text_of("docs/protocols/live.md")
+    rows = set(re.findall(r"^\| `([A-Z_]+)` \| (\d{4}|–) \|", page, re.MULTILINE))
+    of_speech = {"INPUT_TOO_LONG", "UNSUPPORTED_VOICE", "UNSUPPORTED_FORMAT", "NOTHING_TO_CANCEL"}
+    assert rows == {
+        (status.socket, str(status.close or "–")) for status in STATUS.values() if status.socket not in of_speech
+    }
+
+
+def test_the_limits_of_live_transcription_are_documented_as_they_are() -> None:
+    page, limits = text_of("docs/protocols/live.md"), LimitSettings()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+(?: MiB)?) \|", page.partition("## Limits")[2], re.MULTILINE))
+    sockets = {name for name in LimitSettings.model_fields if name.startswith(("socket_", "session_"))}
+    assert (sockets - {"socket_unauthenticated_s"}) | {"audio_ahead_s", "hint_terms", "prompt_characters"} <= set(rows)
+    for name, value in rows.items():
+        number, _, unit = value.partition(" ")
+        assert int(number.replace(",", "")) * (MIB if unit else 1) == getattr(limits, name), name
+    named = set(re.findall(r"`limits\.(\w+)`", page))
+    assert named <= set(rows)
+    start = live_messages.SessionStart.model_fields
+    assert f"| `stall_ms` | integer, 200–5000 | {start['stall_ms'].default} |" in page
