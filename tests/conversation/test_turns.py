@@ -112,7 +112,7 @@ def test_going_on_before_the_answer_is_heard(call: Call) -> None:
     call(K.SPEECH_STARTED, K.TURN_ENDED, K.FINAL_WORDS, K.REPLY_TEXT)
     assert call(K.SPEECH_STARTED) == [A.OPEN_TURN, A.HOLD_PLAYOUT]
     assert call.now.state is S.SUSPECTING
-    with pytest.raises(MisuseError, match="no reply may be played"):
+    with pytest.raises(MisuseError, match="no reply may begin"):
         call(K.PLAYOUT_STARTED)
     assert call(K.CONFIRMED) == [
         A.CANCEL_REPLY,
@@ -357,7 +357,7 @@ def test_illegal_steps(event: Event, message: str) -> None:
         ((K.PLAYOUT_STARTED,), "no text"),
         ((K.REPLY_TEXT, K.REPLY_TEXT), "told before"),
         ((K.REPLY_TEXT, K.REPLY_COMPLETE, K.REPLY_COMPLETE), "told before"),
-        ((K.REPLY_TEXT, K.PLAYOUT_STARTED, K.PLAYOUT_STARTED), "plays already"),
+        ((K.REPLY_TEXT, K.PLAYOUT_STARTED, K.PLAYOUT_STARTED), "no reply may begin"),
         ((K.REPLY_TEXT, K.PLAYED_OUT), "not whole"),
     ],
 )

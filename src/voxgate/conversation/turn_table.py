@@ -238,8 +238,8 @@ NEEDS: Mapping[Kind, tuple[frozenset[State], str]] = MappingProxyType(
         Kind.REPLY_TEXT: (REPLYING | GUESSING, "no reply lives"),
         Kind.REPLY_COMPLETE: (REPLYING | GUESSING, "no reply lives"),
         Kind.REPLY_FAILED: (REPLYING | GUESSING, "no reply lives"),
-        Kind.PLAYOUT_STARTED: (REPLYING - HELD, "no reply may be played"),
-        Kind.PLAYED_OUT: (REPLYING, "no reply may be played"),
+        Kind.PLAYOUT_STARTED: (REPLYING - HELD - {State.SPEAKING}, "no reply may begin to play"),
+        Kind.PLAYED_OUT: (REPLYING, "no reply lives"),
     }
 )
 """Where a kind of event can happen at all, and why it is illegal elsewhere; the others can happen anywhere."""
@@ -342,7 +342,7 @@ def _reply(table: _Table) -> None:
     on = table.on
     for kind in (_K.REPLY_TEXT, _K.REPLY_COMPLETE):  # `turns.step` remembers them, and tells what is whole
         on(kind, *(state for state in STATES if state in REPLYING | GUESSING))(None)
-    on(_K.PLAYOUT_STARTED, _S.THINKING, _S.SPEAKING)(_S.SPEAKING)
+    on(_K.PLAYOUT_STARTED, _S.THINKING)(_S.SPEAKING)
     on(_K.PLAYOUT_STARTED, _S.OVERHEARING, _S.WEIGHING)(None)
     for state, without in _WITHOUT.items():
         if state in GUESSING:
