@@ -5,7 +5,8 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from voxgate.conversation.listening import Listening, TranscriptionRequest
+from voxgate.conversation.finals import TranscriptionRequest
+from voxgate.conversation.listening import Listening
 from voxgate.conversation.segmenter import Segment
 from voxgate.domain import SPEECH_RATE, FileSegment, Guess, Recognition, Samples, Transcript
 from voxgate.errors import Code, EngineError, RefusedError

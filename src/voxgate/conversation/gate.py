@@ -3,6 +3,13 @@
 The detector costs about 0.08 ms a window, a quarter of a percent of a core for each listener, and most listeners hear
 an empty room most of the time. The gate closes after a second without speech, and opens at the first window that is
 louder than the room. It never decides what speech is: while it is open, the detector does.
+
+Measured with Silero on 16 recordings with four seconds of room between them, November 2026: as recorded and 20 and
+40 dB quieter, in digital silence and in white noise of -70 dBFS, no window of 1,100 to 2,100 with speech is lost; in
+white noise 10 dB below the speech 3 of 1,816, and 153 are won: long noise dulls the detector, which the gate spares it.
+A steady room costs 0.03 % of a core instead of 0.47 (an idle session, all of conversation/live.py, a busy machine). One
+that fluctuates by more than 3 dB, such as an office, costs as much as without a gate: 6 dB would save a fifth of that
+and lose speech in noise.
 """
 
 from voxgate.domain import SPEECH_RATE
