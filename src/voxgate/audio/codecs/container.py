@@ -132,9 +132,9 @@ def _frames(container: "InputContainer", track: "AudioStream") -> Iterator["Audi
                 yield from packet.decode()
 
 
-_MOST_PLANES = 8
-"""Pointers a planar frame holds itself (libavutil/frame.h, AV_NUM_DATA_POINTERS). PyAV 18.1 reads on behind them where
-a damaged AAC packet declares more channels, and would make audio of stray memory, or die."""
+_MOST_PLANES = 7
+"""Planes PyAV 18.1 can read: it looks for the list's end among the eight pointers a frame holds (libavutil/frame.h,
+AV_NUM_DATA_POINTERS). Where all are taken, by 7.1 or a damaged packet's 24 channels, it reads stray memory, or dies."""
 
 
 def _mono(frame: "AudioFrame") -> Samples:
@@ -145,7 +145,9 @@ def _mono(frame: "AudioFrame") -> Samples:
         frame = AudioResampler(format="dblp").resample(frame)[0]
     channels = frame.layout.nb_channels
     if frame.format.is_planar and channels > _MOST_PLANES:
-        return np.zeros(0, np.float32)
+        from av import AudioResampler
+
+        frame = AudioResampler(format="flt").resample(frame)[0]
     values = frame.to_ndarray()
     if frame.format.is_packed:
         values = values.reshape(-1, channels).T
