@@ -168,6 +168,8 @@ def test_a_partial_lags_behind_the_audio_it_covers() -> None:
         it.arrived(position)
         clock.advance(1)
     it.partial(640)
+    it.partial(500)
+    it.partial(640)
     it.partial(641)
     it.partial(2000)  # nothing is known of audio that has not come
     assert seen == [("live_partial", 2.0), ("live_partial", 1.0)]

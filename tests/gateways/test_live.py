@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from tests.gateways.live_client import FRAME, PATH, SCRIPT, Client, House, house, silence, speech
 from voxgate.domain import LiveRecognition, Partial
@@ -108,9 +109,11 @@ async def test_the_address_may_name_the_model(server: House) -> None:
         await client.start(model="valsea-singlish-rtt")
 
 
-@pytest.mark.parametrize("query", ["?model=gpt-realtime", "?model=gpt-realtime-mini&x=1"])
+@pytest.mark.parametrize("query", ["?model=gpt-realtime", "?model=gpt-realtime-mini&x=1", ""])
 async def test_the_other_dialect_is_refused_in_words(server: House, query: str) -> None:
-    async with connect(server.url + PATH + query, additional_headers={"X-API-Key": server.inside.key}) as wire:
+    offered = None if query else [Subprotocol("realtime"), Subprotocol("openai-beta.realtime-v1")]
+    headers = {"X-API-Key": server.inside.key}
+    async with connect(server.url + PATH + query, additional_headers=headers, subprotocols=offered) as wire:
         rest, code = await Client(wire).rest()
     assert [(message["type"], message["code"]) for message in rest] == [("error", "UNSUPPORTED_MODEL")]
     assert "not spoken here yet" in rest[0]["message"]

@@ -15,6 +15,8 @@ from websockets.frames import Opcode
 
 from tests.gateways.live_client import PATH, SCRIPT, Client, House, house, silence, speech
 from tests.gateways.socket_server import Bare
+from tests.inside import inside, listening
+from tests.serving import SCRIPTED
 from voxgate.domain import Scope
 
 SLOW = "[engines.scripted_stt]\ndecode_ms = 150\n"
@@ -270,6 +272,22 @@ async def test_engines_that_do_not_run_are_told_of(tmp_path: Path) -> None:
 
 
 # time
+
+
+async def test_a_server_that_stops_says_so_and_bills_what_was_heard(tmp_path: Path) -> None:
+    async with inside(tmp_path, SCRIPTED, ports=frozenset({"stt", "vad"})) as server:
+        async with listening(server.server.app) as url:
+            house_ = House(server, url.replace("http", "ws", 1))
+            wire = await connect(house_.url + PATH, additional_headers={"X-API-Key": server.key})
+            client = Client(wire)
+            session_id = await client.start(partials="off")
+            await client.play(speech(1.5))
+            await client.send("audio.commit")
+            await client.until("transcript.final")
+        rest, code = await client.rest()
+        assert [message["code"] for message in rest if message["type"] == "error"] == ["ENGINE_ERROR"]
+        assert code == 1001
+        assert await house_.billed(session_id) == ({"audio_ms": 1500}, "0.033333")
 
 
 async def test_the_longest_session_is_announced_heard_and_ended(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ class Lags:
         self._observe = observe
         self._time = clock.monotonic
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS)
+        self._covered = 0  # samples whose first partial was told
         self._decided: float | None = None
 
     def arrived(self, position: int) -> None:
@@ -69,7 +70,10 @@ class Lags:
         self._decided = self._time()
 
     def partial(self, end: int) -> None:
-        """A partial is told that covers the audio before `end`."""
+        """A partial is told that covers the audio before `end`; only the first that covers some audio counts."""
+        if end <= self._covered:
+            return
+        self._covered = end
         arrivals = self._arrivals
         while arrivals and arrivals[0][0] < end:
             arrivals.popleft()
