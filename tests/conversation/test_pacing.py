@@ -35,12 +35,17 @@ def test_a_piece_beyond_the_lead_waits_only_until_nothing_is_left() -> None:
     assert pacing.wait_s(500, 0.2) == pytest.approx(0.3)
 
 
-def test_a_listener_who_stopped_has_nothing_left() -> None:
+def test_what_is_thrown_away_is_not_waited_for() -> None:
     pacing = Pacing(3.0, RATE)
-    pacing.sent(3000, 0.0)
-    pacing.stopped()
-    assert pacing.lead_s(0.0) == 0
-    assert pacing.wait_s(3000, 0.0) == 0
+    pacing.sent(1000, 0.0)
+    pacing.sent(2000, 0.0)
+    pacing.thrown_away(2000, 0.5)
+    assert pacing.lead_s(0.5) == 0.5, "of what came before, the rest"
+    pacing.thrown_away(1000, 0.75)
+    assert pacing.lead_s(0.75) == 0, "what was played is not thrown away"
+    assert pacing.wait_s(3000, 0.75) == 0
+    pacing.sent(3000, 0.75)
+    assert pacing.lead_s(0.75) == 3
 
 
 @given(

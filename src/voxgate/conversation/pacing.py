@@ -35,6 +35,6 @@ class Pacing:
             self._since, self._samples = now_s, 0
         self._samples += samples
 
-    def stopped(self) -> None:
-        """The listener has thrown away what it had: nothing is ahead any more."""
-        self._samples = 0
+    def thrown_away(self, samples: int, now_s: float) -> None:
+        """The listener drops the last `samples` that were sent, as far as they were not played yet at `now_s`."""
+        self._samples -= min(samples, round(self.lead_s(now_s) * self._rate))

@@ -167,7 +167,7 @@ class _Speaking:
     def _create(self, wanted: Create) -> None:
         named = {"voice": wanted.voice, "response_format": wanted.response_format}
         options = self._options.model_copy(update={key: value for key, value in named.items() if value is not None})
-        self._mouth(options, wanted.text)
+        self._mouth(options, "")  # whether there is a voice; which one, the text may decide when its turn comes
         text = LiveText(wanted.text if wanted.complete else None)
         if not wanted.complete:
             text.append(wanted.text)
@@ -183,7 +183,7 @@ class _Speaking:
         """Tell its end at once; the engine stops when it has noticed."""
         if speech.work is not None:
             speech.work.cancel()
-            self._pacing.stopped()  # who cancels throws away what was not played yet
+            self._pacing.thrown_away(speech.sent, self._sockets.clock.monotonic())  # as who cancels does
         self._peer.post(self._session.cancelled(speech.id, *self._account_of(speech)))
 
     # what waits
