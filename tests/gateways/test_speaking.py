@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
 from tests.gateways.speech_client import QUICK, Client, House, house
@@ -21,13 +23,18 @@ CODEC_S = 0.11
 """MP3 and AAC streams carry their encoder's start-up and the rest of the last frame."""
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[House]:
-    async with house(tmp_path, QUICK + "[limits]\nspeech_input_characters = 200\nspeech_queue = 2\n") as server:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """One for all the tests: they need sessions of their own, not servers."""
+    config = QUICK + "[limits]\nspeech_input_characters = 200\nspeech_queue = 2\n"
+    async with house(tmp_path_factory.mktemp("speaking"), config) as server:
         yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(server: House) -> AsyncIterator[Client]:
     async with server.client() as client:
         yield client
@@ -198,7 +205,7 @@ async def test_stop_at_once_costs_nothing(server: House, client: Client) -> None
         ("session.closed", 0, 0)
     ]
     assert code == 1000
-    assert await server.balance() == (100, 0)
+    assert await server.usage(events[0]["sessionId"]) == []
 
 
 async def test_too_many_texts_are_refused_and_the_session_goes_on(tmp_path: Path) -> None:
@@ -283,14 +290,17 @@ async def test_a_client_secret_for_speech_opens_it_and_another_does_not(server: 
             pass
 
 
-async def test_what_is_said_is_in_no_log(server: House, capfd: pytest.CaptureFixture[str]) -> None:
-    async with server.client() as client:
-        sid = await client.start()
-        await client.send("speech.create", input="a secret sentence")
-        await client.speech()
-        await client.send("session.stop")
-        await client.closed()
-    logged = "".join(capfd.readouterr())
-    assert sid in logged
+async def test_what_is_said_is_in_no_log(server: House) -> None:
+    with capture_logs() as lines:
+        async with server.client() as client:
+            session = await client.start()
+            await client.send("speech.create", input="a secret sentence")
+            await client.speech()
+            await client.send("speech.create", input=7)
+            await client.error()
+            await client.send("session.stop")
+            await client.closed()
+    logged = repr(lines)
+    assert session in logged
     assert "secret sentence" not in logged
     assert server.inside.key not in logged
