@@ -350,7 +350,7 @@ async def test_audio_may_run_ahead_so_far_and_then_comes_in_real_time(tmp_path: 
     async with house(tmp_path, "[limits]\naudio_ahead_s = 0.5\n") as server, server.client() as client:
         await client.start(stall_ms=200, partials="off")
         began = asyncio.get_running_loop().time()
-        await client.play(speech(1.5))
+        await client.play(speech(1.5), size=48_000)
         rest = await client.stop()
         assert 0.9 < asyncio.get_running_loop().time() - began < 5
     assert [m["text"] for m in rest if m["type"] == "transcript.final"] == [SCRIPT]  # not taken for a stall
