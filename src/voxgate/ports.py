@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from voxgate.calls import CallInput, CallOutput, TurnRecord
 from voxgate.domain import (
     ApiKey,
     Balance,
@@ -170,6 +171,36 @@ class TurnDetector(Protocol):
         `audio`: at SPEECH_RATE, the turn so far with the pause behind it; only its last 8 s count.
         Raises EngineError, RefusedError `busy`: whoever asks then judges the pause without.
         """
+        ...
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """Says a text in another language, for language models that cannot be told which one to answer in."""
+
+    async def translate(self, text: str, language: str) -> str:
+        """`text`, one clause of a reply in whatever language, in `language` (a BCP-47 tag). Raises EngineError."""
+        ...
+
+
+class CallTransport(Protocol):
+    """The caller's end of one call, over any wire. It belongs to the call and outlives its connections."""
+
+    def inputs(self) -> AsyncIterator[CallInput]:
+        """What comes from the caller, in order, from a bounded buffer; its end is the end of the call. Asked once."""
+        ...
+
+    def send(self, output: CallOutput) -> None:
+        """To be sent, in order. Returns at once; what cannot be sent while the connection is broken is for the wire to
+        keep or to drop. A client too slow to take what it is sent is for the wire to close."""
+        ...
+
+
+class CallObserver(Protocol):
+    """Who is told of each exchange: the store, the tracer."""
+
+    def turn(self, record: TurnRecord) -> None:
+        """A reply is over. Returns at once, and does not raise; what takes time is put off."""
         ...
 
 
