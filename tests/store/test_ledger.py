@@ -224,6 +224,30 @@ async def test_a_caller_cancelled_while_the_store_fails_is_still_cancelled(
     assert await ledger.balance(who.org_id) == Balance(available=GRANT - 10, held=10)
 
 
+async def test_a_caller_cancelled_twice_has_nothing_held_after_the_next_beat(
+    database: Database, ledger: SqlLedger, who: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking = asyncio.Event()
+
+    async def look_for_ever(_work: object) -> None:
+        looking.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(ledger.hold(who, 10, request_id="r", surface="speech"))
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "read", look_for_ever)
+        task.cancel()
+        await looking.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await ledger.balance(who.org_id) == Balance(available=GRANT - 10, held=10)
+    await ledger.beat()
+    assert await ledger.balance(who.org_id) == Balance(available=GRANT, held=0)
+    assert await posted(database) == [("hold", 10), ("release", 10)]
+
+
 async def test_a_settlement_is_finished_though_its_caller_is_cancelled(ledger: SqlLedger, who: Principal) -> None:
     hold = await ledger.hold(who, 10, request_id="r", surface="speech")
     task = asyncio.create_task(hold.settle(4, DONE))
@@ -231,6 +255,9 @@ async def test_a_settlement_is_finished_though_its_caller_is_cancelled(ledger: S
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert await ledger.balance(who.org_id) == Balance(available=GRANT - 4, held=0)
+    await ledger.beat()
+    assert ledger._live == {}, "forgotten with the next beat"
     assert await ledger.balance(who.org_id) == Balance(available=GRANT - 4, held=0)
 
 

@@ -200,7 +200,7 @@ class _Speaking:
             try:
                 await asyncio.wait({speech.work})
             finally:
-                await _end(speech.work)
+                await _end(speech.work, told=speech.over)
             if not speech.work.cancelled() and (error := speech.work.exception()) is not None:
                 if not speech.over:
                     raise error
@@ -340,9 +340,13 @@ async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
         raise errors[0]
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task and see it end; what it raised stays in it, for who wants to know."""
-    task.cancel()
+async def _end(task: asyncio.Task[None], *, told: bool = False) -> None:
+    """Cancel a task and see it end; what it raised stays in it, for who wants to know.
+
+    `told`: it was cancelled before, and is not disturbed again while it puts things away.
+    """
+    if not told:
+        task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
         task.exception()

@@ -348,7 +348,8 @@ class SocketProtocol(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _write(self, data: bytes) -> None:
-        if not self._closed:
+        # A transport that is closing says so before `connection_lost` does, and complains of every further write.
+        if not self._closed and not self._transport.is_closing():
             self.told = self._loop.time()
             self._transport.write(data)
 

@@ -232,7 +232,10 @@ class SqlLedger:
 
         try:
             hold.balance = await self._database.write(step)
-        except StoreError:
+        except (
+            StoreError,
+            asyncio.CancelledError,
+        ):  # of one that was cancelled nobody knows: done again, it is found done
             self._unsettled[ref.id] = (hold, charge, usage)
             raise
         # Only now: until it is settled, each beat says what a crash is to be billed.
@@ -252,11 +255,14 @@ class SqlLedger:
             self._unsettled.pop(hold.ref.id, None)
 
     async def _give_back(self, hold: "SqlHold") -> None:
-        """Release everything, if the hold was opened at all; what the store cannot do now, a later beat does."""
+        """Release everything, if the hold was opened at all; what the store cannot do now, a later beat does.
+
+        So it does where the caller is cancelled once more meanwhile.
+        """
+        self._unsettled[hold.ref.id] = (hold, 0, None)
         try:
             await self._settle_late(hold, 0, None)
         except StoreError as error:
-            self._unsettled[hold.ref.id] = (hold, 0, None)
             _log.warning("hold_left_open", hold_id=hold.ref.id, request_id=hold.ref.request_id, error=error.message)
 
 
