@@ -25,13 +25,15 @@ def delay_ms(words: Ending, sound: float | None, end: TurnEnd | None = None) -> 
     ("words", "sound", "expected"),
     [
         (Ending.COMPLETE, 0.95, 200),
-        (Ending.COMPLETE, None, 350),
-        (Ending.COMPLETE, 0.5, 350),
-        (Ending.COMPLETE, 0.05, 500),
-        (Ending.UNKNOWN, 0.95, 350),
-        (Ending.UNKNOWN, None, 500),
-        (Ending.UNKNOWN, 0.05, 850),
-        (Ending.OPEN, 0.95, 850),
+        (Ending.COMPLETE, None, 450),
+        (Ending.COMPLETE, 0.5, 450),
+        (Ending.COMPLETE, 0.05, 700),
+        (Ending.UNKNOWN, 0.95, 200),
+        (Ending.UNKNOWN, 0.94, 700),
+        (Ending.UNKNOWN, None, 700),
+        (Ending.UNKNOWN, 0.06, 700),
+        (Ending.UNKNOWN, 0.05, 1200),
+        (Ending.OPEN, 0.95, 1200),
         (Ending.OPEN, None, 1200),
         (Ending.OPEN, 0.05, 1200),
     ],
@@ -43,15 +45,15 @@ def test_how_long_a_pause_must_last(words: Ending, sound: float | None, expected
 def test_who_ended_it() -> None:
     end = TurnEnd()
     end.begin()
-    assert end.ended(499 * MS) is None
-    assert end.ended(500 * MS) is EndedBy.SILENCE
+    assert end.ended(699 * MS) is None
+    assert end.ended(700 * MS) is EndedBy.SILENCE
     end.words(Ending.COMPLETE)
-    end.sound(0.9)
+    end.sound(0.96)
     assert end.ended(199 * MS) is None
     assert end.ended(200 * MS) is EndedBy.CUE
     end.words(Ending.OPEN)
-    assert end.ended(849 * MS) is None
-    assert end.ended(850 * MS) is EndedBy.SILENCE
+    assert end.ended(1199 * MS) is None
+    assert end.ended(1200 * MS) is EndedBy.SILENCE
 
 
 def test_it_asks_at_200_ms() -> None:
@@ -78,7 +80,7 @@ def test_cues_are_about_one_pause() -> None:
     end.words(Ending.COMPLETE)
     end.sound(1.0)
     end.spoke(100 * MS)
-    assert end.delay == 500 * MS
+    assert end.delay == 700 * MS
 
 
 def test_a_speaker_who_pauses_is_waited_for() -> None:

@@ -6,6 +6,7 @@ the audio that was fed. What cannot be counted, audio that stops arriving, is th
 
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from voxgate.conversation.turn_table import EndedBy
 from voxgate.domain import SPEECH_RATE
@@ -23,14 +24,16 @@ class TurnEndSettings:
     consonants, breath) are shorter; a listener answers about 200 ms after the end (Stivers et al., PNAS 2009)."""
     min_silence_ms: int = 300
     """The shortest pause that ends a turn nothing is known about, of a speaker who never pauses."""
-    usual_ms: int = 500
-    """The same of a speaker nothing is known about: the silence of live transcription."""
+    usual_ms: int = 700
+    """The same of a speaker nothing is known about. 500 saves 75 ms of the mean and cuts off 7 of 95 pauses more
+    (docs/decisions/0012-when-a-turn-is-over.md)."""
     max_silence_ms: int = 1200
     """The longest: surely incomplete turns end here too."""
-    sound_complete: float = 0.7
+    sound_complete: float = 0.95
     """Probability from which the sound says that the turn is over."""
-    sound_open: float = 0.2
-    """Probability below which it says that the turn goes on."""
+    sound_open: float = 0.05
+    """Probability up to which it says that the turn goes on. Between the two it says nothing: with .20 and .80 there
+    are 55 cut-offs of 95 pauses by the sound alone, with these 51 (the same decision)."""
 
 
 _MARGIN = 1.25
@@ -40,6 +43,13 @@ _REMEMBERED = 16
 """Pauses that are remembered: two or three minutes of talking."""
 _ASSUMED = 3
 """Pauses of a usual speaker that are remembered at the beginning, until his own have taken their place."""
+
+
+class _Says(Enum):
+    OVER = auto()
+    LIKELY_OVER = auto()
+    NOTHING = auto()
+    GOES_ON = auto()
 
 
 class TurnEnd:
@@ -108,21 +118,30 @@ class TurnEnd:
         settings, usual = self._settings, self.usual_ms
         if settings.silence_ms is not None:
             return self._samples(settings.silence_ms)
-        soon, late = (settings.ask_ms + usual) / 2, (usual + settings.max_silence_ms) / 2
-        steps = (settings.ask_ms, soon, usual, late, settings.max_silence_ms)
-        return self._samples(steps[self._doubt()])
+        return self._samples(
+            {
+                _Says.OVER: settings.ask_ms,
+                _Says.LIKELY_OVER: (settings.ask_ms + usual) / 2,
+                _Says.NOTHING: usual,
+                _Says.GOES_ON: settings.max_silence_ms,
+            }[self._cues()]
+        )
 
-    def _doubt(self) -> int:
-        """From 0, surely complete, by 2, nothing known, to 4, surely incomplete.
+    def _cues(self) -> "_Says":
+        """What words and sound say together; the table of docs/turn-taking.md.
 
-        The sound alone is never sure: it moves the answer one step, words by two (open ones) or one.
+        Open words wait whatever it sounds like: 34 of 105 pauses have them, and 2 of 80 ends. Complete words come as
+        often in a pause as at an end, so that they need the sound to be sure.
         """
-        toward = {Ending.COMPLETE: -1, Ending.UNKNOWN: 0, Ending.OPEN: 2}[self._words]
-        if self._sound is not None and self._sound >= self._settings.sound_complete:
-            toward -= 1
-        elif self._sound is not None and self._sound < self._settings.sound_open:
-            toward += 1
-        return min(max(2 + toward, 0), 4)
+        goes_on = self._sound is not None and self._sound <= self._settings.sound_open
+        over = self._sound is not None and self._sound >= self._settings.sound_complete
+        if self._words is Ending.OPEN:
+            return _Says.GOES_ON
+        if over:
+            return _Says.OVER
+        if self._words is Ending.COMPLETE:
+            return _Says.NOTHING if goes_on else _Says.LIKELY_OVER
+        return _Says.GOES_ON if goes_on else _Says.NOTHING
 
     def _forget(self) -> None:
         self._words, self._sound = Ending.UNKNOWN, None
