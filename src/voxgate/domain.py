@@ -154,7 +154,7 @@ class Partials(StrEnum):
     FAST = "fast"
     """Every word as soon as it is heard."""
     CALM = "calm"
-    """The last word is held back until another follows: later, and taken back half as often."""
+    """The last word is held back until another follows or it is heard again: later, and taken back a third as often."""
     OFF = "off"
     """None: an utterance is heard when it is over, and costs half the work."""
 
@@ -167,6 +167,8 @@ class LiveRecognition:
     hints: tuple[str, ...] = ()
     words: bool = False
     partials: Partials = Partials.FAST
+    settled: bool = False
+    """Whether it is told in a pause what the final would be (Partial.settled), by engines that begin it early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +176,11 @@ class Partial:
     """What an utterance says so far; the next one may say otherwise."""
 
     text: str
-    """Never empty."""
+    """Never empty, unless it is `settled`."""
     end: int
     """Samples from the beginning of the utterance that the text covers."""
+    settled: bool = False
+    """Whether the final would say just this if only silence followed; told where it is asked for, once a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,8 @@ class PartialHeard:
     """The first sample behind what the text covers."""
     text: str
     language: str
+    settled: bool = False
+    """Whether the final would say just this if only silence followed; told even where nothing else is new."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import Recorder, absent
 from voxgate.ports import ENTRY_POINT_GROUP, EngineContext, EnginePlugin
-from voxgate.testing.conformance import check_closing, decoder, llm, run, stt, tts, turn, vad
+from voxgate.testing.conformance import check_closing, decoder, live_stt, llm, run, stt, tts, turn, vad
 from voxgate.testing.conformance.stt import Spoken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -77,4 +77,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
 async def test_engine(name: str, sample: Spoken, metrics: Recorder) -> None:
     async with engine(name, metrics) as (found, made):
         await run(SUITES[found.port], made, sample=sample)
+        if found.port == "stt":
+            await run(live_stt, made, sample=sample)
         await check_closing(made)

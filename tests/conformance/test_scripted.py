@@ -3,14 +3,14 @@
 import pytest
 
 from voxgate.testing import scripted, scripted_turn
-from voxgate.testing.conformance import Check, check_closing, llm, stt, suite, tts, turn, vad
+from voxgate.testing.conformance import Check, check_closing, live_stt, llm, stt, suite, tts, turn, vad
 
 
 def named(check: object) -> str:
     return getattr(check, "__name__", str(check))
 
 
-@pytest.mark.parametrize("check", [*suite(stt), check_closing], ids=named)
+@pytest.mark.parametrize("check", [*suite(stt), *suite(live_stt), check_closing], ids=named)
 async def test_stt(check: Check) -> None:
     await check(scripted.ScriptedSpeechToText("scripted", scripted.ScriptedSttSettings()))
 

@@ -141,3 +141,17 @@ def test_samples_that_are_no_numbers_are_refused(bad: float) -> None:
 def test_nothing_comes_once_the_caller_has_left() -> None:
     runner = MoonshineRunner(VOCABULARY, Hearing(says("▁hello")))
     assert list(runner.run(Job(Recognition(AUDIO)), lambda: True)) == []
+
+
+def test_a_partial_that_loops_is_not_read_again() -> None:
+    model = Hearing(says(*["▁hello"] * 50))
+    outcome = run(model, Job(Recognition(AUDIO), partial=True))
+    assert outcome.guards == ("guard_c",)
+    assert len(model.heard) == 1
+
+
+def test_a_text_says_where_it_can_be_cut() -> None:
+    outcome = run(Hearing(says("▁hello", "▁New", "▁York", ".")))
+    assert outcome.cuts == (1, 2, 4)
+    assert run(Hearing(says())).cuts == ()
+    assert run(Hearing(says("▁hello")), asked(hints=("York",))).cuts == (), "hints may respell it"

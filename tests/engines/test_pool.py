@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Recorder
-from voxgate.engines.pool import Birth, Pool, Priority, WorkerSpec
+from voxgate.engines.pool import Birth, Pool, Priority, Shed, WorkerSpec
 from voxgate.errors import Code, EngineError, PeerError, RefusedError
 
 pytestmark = pytest.mark.slow
@@ -83,6 +83,87 @@ async def test_finals_go_before_partials(pool: Make, tmp_path: Path) -> None:
         await asyncio.sleep(0)
         gate.touch()
     assert order == ["final", "early", "partial"]
+
+
+async def test_a_promoted_job_goes_first(pool: Make, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    order: list[str] = []
+    async with pool() as p:
+        running = asyncio.create_task(p.call(("wait_for_file", str(gate))))
+        await asyncio.sleep(0)
+        one, two = (p.submit(lambda name=name: ("echo", name), Priority.SPECULATIVE) for name in ("one", "two"))
+        assert one.waits
+        two.promote()
+
+        async def follow(ticket: Any) -> None:
+            order.append(await ticket.result())
+
+        following = [asyncio.create_task(follow(ticket)) for ticket in (one, two)]
+        gate.touch()
+        await asyncio.gather(running, *following)
+    assert order == ["two", "one"]
+
+
+async def test_what_a_job_asks_is_settled_when_it_starts(pool: Make, tmp_path: Path) -> None:
+    gate, newest = tmp_path / "gate", 1
+    async with pool() as p:
+        running = asyncio.create_task(p.call(("wait_for_file", str(gate))))
+        await asyncio.sleep(0)
+        ticket = p.submit(lambda: ("echo", newest), Priority.PARTIAL)
+        newest = 2
+        gate.touch()
+        await running
+        assert await ticket.result() == 2
+
+
+async def test_partials_leave_a_seat_free(pool: Make, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    async with pool(threads=2, reserved=1) as p:
+        first, second = (p.submit(lambda: ("wait_for_file", str(gate)), Priority.PARTIAL) for _ in range(2))
+        assert (first.waits, second.waits) == (False, True)
+        assert await p.call(("echo", 1)) == 1
+        gate.touch()
+        assert [await first.result(), await second.result()] == ["seen", "seen"]
+    async with pool(reserved=1) as p:
+        assert await p.submit(lambda: ("echo", "the only seat"), Priority.PARTIAL).result() == "the only seat"
+
+
+@pytest.mark.parametrize("stoppable", [True, False])
+async def test_a_partial_makes_room_where_it_can_be_stopped(
+    pool: Make, tmp_path: Path, metrics: Recorder, *, stoppable: bool
+) -> None:
+    gate = tmp_path / "gate"
+    async with pool(processes=2, stoppable=stoppable) as p:
+        old, young = (p.submit(lambda: ("wait_for_file", str(gate)), Priority.PARTIAL) for _ in range(2))
+        if stoppable:
+            assert await p.call(("echo", "final"), priority=Priority.SPECULATIVE) == "final"
+            with pytest.raises(Shed):
+                await young.result()
+            assert metrics.counted == [("partial_shed", "fake")]
+        else:
+            waiting = p.submit(lambda: ("echo", "final"), Priority.FINAL)
+            assert waiting.waits
+            waiting.withdraw()
+        gate.touch()
+        assert await old.result() == "seen"
+        young.withdraw()
+
+
+async def test_partials_have_a_queue_of_their_own(pool: Make, tmp_path: Path, metrics: Recorder) -> None:
+    gate = tmp_path / "gate"
+    async with pool(queue=1, wait_timeout_s=0.05) as p:
+        running = asyncio.create_task(p.call(("wait_for_file", str(gate))))
+        await asyncio.sleep(0)
+        waiting = p.submit(lambda: ("echo", 1), Priority.PARTIAL)
+        with pytest.raises(Shed):
+            p.submit(lambda: ("echo", 2), Priority.PARTIAL)
+        final = p.submit(lambda: ("echo", 3), Priority.FINAL)
+        with pytest.raises(Shed):
+            await waiting.result()
+        gate.touch()
+        assert await running == "seen"
+        assert await final.result() == 3
+    assert metrics.counted.count(("partial_shed", "fake")) == 2
 
 
 async def test_leaving_the_block_cancels_the_job(pool: Make, birth: Birth, tmp_path: Path) -> None:

@@ -1,18 +1,20 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from tests.conftest import Recorder
 from voxgate.config import Settings
+from voxgate.domain import LiveRecognition, Recognition, Transcript
 from voxgate.engines import registry
 from voxgate.engines.registry import Configured, absent, bring_up, configure, discover, usable_cores
 from voxgate.errors import Code, ConfigError, EngineError, ModelError
-from voxgate.ports import EngineContext, EnginePlugin
+from voxgate.ports import EngineContext, EnginePlugin, LiveSpeechToText
 
 
 class BellSettings(Settings):
@@ -122,6 +124,27 @@ async def test_an_engine_is_handed_its_folders_and_its_share_of_the_machine() ->
     assert (context.name, context.cores) == ("bell", 3)
     assert context.folders == {"a": Path("/models/a"), "b": Path("/models/b")}
     assert (outcome.problem, outcome.remedy, outcome.missing) == ("", "", ())
+
+
+async def test_a_recognizer_of_whole_utterances_is_made_to_hear_while_one_speaks() -> None:
+    class Hears:
+        languages: Mapping[str, str] = {"en": "good"}
+        max_seconds = 30.0
+
+        async def recognize(self, request: Recognition) -> Transcript:
+            return Transcript("heard", request.language)
+
+        async def aclose(self) -> None: ...
+
+    async def create(context: EngineContext, settings: BellSettings) -> Hears:
+        return Hears()
+
+    wanted = Configured("ears", EnginePlugin(port="stt", settings=BellSettings, create=create), BellSettings())
+    engine = (await start(wanted)).engine
+    assert isinstance(engine, LiveSpeechToText)
+    async with engine.open(LiveRecognition(), lambda _: None) as utterance:
+        utterance.feed(np.full(16_000, 0.5, np.float32), 0)
+        assert (await utterance.finish(16_000)).text == "heard"
 
 
 async def test_missing_models_are_an_answer_with_one_command() -> None:

@@ -252,3 +252,15 @@ def test_a_caller_who_leaves_during_a_decode_gets_no_other() -> None:
     left = chain([False], repeat(True))
     assert list(WhisperRunner(TOKENS, model).run(Hear(Recognition(speech())), lambda: next(left))) == []
     assert len(model.read) == 1
+
+
+def test_a_partial_that_loops_is_not_read_again_and_its_encoding_not_kept() -> None:
+    model = Script([LOOP, GOOD, GOOD])
+    runner = WhisperRunner(TOKENS, model)
+    request = Recognition(speech(), "en", speech_certain=False)
+    (partial,) = runner.run(Hear(request, partial=True), lambda: False)
+    assert partial.guards == ("loop",)
+    (whole,) = runner.run(Hear(request), lambda: False)
+    assert whole.transcript is not None
+    assert whole.transcript.text == GOOD[0]
+    assert model.encoded == [500, 500]

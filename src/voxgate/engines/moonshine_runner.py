@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -47,8 +47,10 @@ class Outcome:
     transcript: Transcript
     tokens: tuple[int, ...]
     """What the model said, before any respelling."""
-    seconds: float
+    seconds: float = 0.0
     """Time spent on it."""
+    cost: float = 0.0
+    """Processor time spent on it, in seconds: less than `seconds` where others keep the cores busy."""
     guards: tuple[str, ...] = ()
     """Which guards acted: `guard_a` (an empty text questioned), `guard_b` (a text doubted), `guard_c` (a text that
     would not end)."""
@@ -87,14 +89,14 @@ class MoonshineRunner:
 
     def run(self, job: Job, cancelled: Callable[[], bool]) -> Iterator[Outcome]:
         """Exactly one Outcome, or none where the caller has left. PeerError where samples are not finite."""
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.thread_time()
         try:
-            outcome = self._recognize(job, cancelled, started)
+            outcome = self._recognize(job, cancelled)
         except Cancelled:
             return
-        yield outcome
+        yield replace(outcome, seconds=time.perf_counter() - started, cost=time.thread_time() - worked)
 
-    def _recognize(self, job: Job, cancelled: Callable[[], bool], started: float) -> Outcome:
+    def _recognize(self, job: Job, cancelled: Callable[[], bool]) -> Outcome:
         request = job.request
         if not np.isfinite(request.audio).all():
             raise PeerError("the audio holds samples that are no numbers", code=Code.INVALID_AUDIO, param="file")
@@ -116,8 +118,7 @@ class MoonshineRunner:
             unclear=unclear and bool(words),
         )
         cuts = () if wanted or not words else tuple(self._cuts(decoded.tokens, words))
-        seconds = time.perf_counter() - started
-        return Outcome(transcript, decoded.tokens, seconds, tuple(attempt.guards), cuts)
+        return Outcome(transcript, decoded.tokens, guards=tuple(attempt.guards), cuts=cuts)
 
     def _cuts(self, tokens: tuple[int, ...], words: list[Span]) -> Iterator[int]:
         """Where the text can be cut behind each word: a word whose last token reaches into the next is no place."""

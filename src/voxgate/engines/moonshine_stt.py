@@ -29,7 +29,7 @@ class MoonshineSettings(Settings):
     """Worker processes; 0 is one for each core the engines may use."""
     queue: int = Field(default=64, ge=1)
     """Utterances that may wait for a worker; one more is answered 503 `busy`."""
-    partial_every_ms: int = Field(default=300, ge=100)
+    partial_every_ms: int = Field(default=200, ge=100)
     """New speech between one partial of live speech and the next, where the load allows it."""
     partial_share: float = Field(default=0.35, gt=0, le=1)
     """The most that the partials of one speaker may take of a core."""
@@ -90,7 +90,7 @@ class Moonshine:
             self._metrics.observe("decode", outcome.seconds, engine=self._name)
             for guard in outcome.guards:
                 self._metrics.count(guard, engine=self._name)
-        return Reading(outcome.transcript, outcome.seconds, bool(outcome.guards), outcome.tokens, outcome.cuts)
+        return Reading(outcome.transcript, outcome.cost, bool(outcome.guards), outcome.tokens, outcome.cuts)
 
     async def aclose(self) -> None:
         """End the workers. Idempotent."""

@@ -13,17 +13,16 @@ import itertools
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
-from enum import IntEnum
 from typing import Any
 
 import structlog
 
-from voxgate.engines.processes import Birth, Born, Processes, WorkerSpec, frame, receive
-from voxgate.engines.worker import ACK, BEGUN, CANCEL, FAILED, ITEM, RUN, Runner
-from voxgate.errors import Code, EngineError, MisuseError, RefusedError, VoxgateError
+from voxgate.engines.jobs import Job, Priority, Shed, Ticket, Worker
+from voxgate.engines.processes import Birth, Processes, WorkerSpec, receive
+from voxgate.engines.worker import BEGUN, CANCEL, FAILED, ITEM, RUN, Runner
+from voxgate.errors import Code, EngineError, RefusedError, VoxgateError
 from voxgate.ports import Metrics
 
 __all__ = ["Birth", "Pool", "Priority", "Runner", "Shed", "Ticket", "WorkerSpec"]
@@ -33,110 +32,6 @@ log = structlog.get_logger(__name__)
 _REST_S = (0.0, 0.1, 0.5, 2.0, 10.0)  # pauses before a worker that keeps dying is started again; the last one repeats
 _LOOKS_PER_STALL = 10  # how often hung workers are looked for while one may hang
 _HEALTHY_S = 10.0  # a worker that lived this long starts the pauses anew
-
-
-class Priority(IntEnum):
-    """Which waiting job goes first."""
-
-    FINAL = 0
-    SPECULATIVE = 1
-    """Work that is likely to be wanted soon, and then becomes FINAL."""
-    PARTIAL = 2
-    """Work that may be left undone."""
-
-
-class Shed(Exception):  # noqa: N818  not an error: the pool has better things to do
-    """A partial was given up."""
-
-
-class _Job:
-    """One piece of work on its way through the pool."""
-
-    def __init__(self, number: int, request: Callable[[], Any], priority: Priority) -> None:
-        self.number = number
-        self.request = request
-        self.priority = priority
-        self.submitted = time.perf_counter()
-        self.results: deque[tuple[int, Any]] = deque()
-        self.news = asyncio.Event()
-        self.worker: _Worker | None = None
-        self.started = False
-        self.answered = False
-        self.over = False
-        self.moved = 0.0  # when it last began, gave a result, or had one taken
-        self.tries = 0
-
-    def __lt__(self, other: "_Job") -> bool:
-        return (self.priority, self.number) < (other.priority, other.number)
-
-    def tell(self, kind: int, value: Any = None) -> None:
-        self.results.append((kind, value))
-        self.moved = time.monotonic()
-        self.over = self.over or kind != ITEM
-        self.news.set()
-
-
-class _Worker:
-    """The server's end of one worker process."""
-
-    def __init__(self, born: Born) -> None:
-        self.born = born
-        self.jobs: dict[int, _Job] = {}
-        self.since = time.monotonic()
-
-    def send(self, *message: Any) -> None:
-        if not self.born.writer.is_closing():
-            self.born.writer.write(frame(*message))
-
-
-class Ticket:
-    """A job that was handed in: its results, in order, until it is done."""
-
-    def __init__(self, pool: "Pool", job: _Job) -> None:
-        self._pool = pool
-        self._job = job
-
-    @property
-    def waits(self) -> bool:
-        """Whether no worker has taken the job yet."""
-        return not (self._job.started or self._job.over)
-
-    def promote(self) -> None:
-        """Make the job a FINAL."""
-        self._pool.promote(self._job)
-
-    def withdraw(self) -> None:
-        """Take the job back, wherever it is. Idempotent; nobody may be waiting for its results."""
-        self._pool.withdraw(self._job)
-
-    async def result(self) -> Any:
-        """The one result of a job that yields exactly one; whoever stops waiting for it has withdrawn it."""
-        try:
-            values = [value async for value in self]
-        finally:
-            self.withdraw()
-        if len(values) != 1:
-            raise MisuseError(f"{self._pool.name}: one result was expected, {len(values)} came")
-        return values[0]
-
-    def __aiter__(self) -> "Ticket":
-        return self
-
-    async def __anext__(self) -> Any:
-        job = self._job
-        while not job.results:
-            job.news.clear()
-            await self._pool.wait_for_news(job)
-        kind, value = job.results.popleft()
-        if kind == ITEM:
-            job.moved = time.monotonic()
-            if job.worker is not None:
-                job.worker.send(ACK, job.number)
-            return value
-        job.results.append((kind, value))
-        if kind == FAILED:
-            raise value
-        raise StopAsyncIteration
 
 
 class Pool:
@@ -150,8 +45,8 @@ class Pool:
         self._metrics = metrics
         self._processes = Processes(spec)
         self._numbers = itertools.count()
-        self._waiting: list[_Job] = []
-        self._workers: list[_Worker] = []
+        self._waiting: list[Job] = []
+        self._workers: list[Worker] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._deaths = 0
         self._closed = False
@@ -219,14 +114,14 @@ class Pool:
 
     # jobs
 
-    def _submit(self, request: Callable[[], Any], priority: Priority) -> _Job:
+    def _submit(self, request: Callable[[], Any], priority: Priority) -> Job:
         if self._closed:
             raise self._gone()
         partial = priority is Priority.PARTIAL
         alike = sum((job.priority is Priority.PARTIAL) is partial for job in self._waiting)
         if alike >= self._spec.queue and not self._free():
             raise self._shed() if partial else self._busy()
-        job = _Job(next(self._numbers), request, priority)
+        job = Job(next(self._numbers), request, priority)
         heapq.heappush(self._waiting, job)
         self._dispatch()
         return job
@@ -269,12 +164,12 @@ class Pool:
             job.worker.send(CANCEL, job.number)
             job.tell(FAILED, self._shed())
 
-    def promote(self, job: _Job) -> None:
+    def promote(self, job: Job) -> None:
         """The job's result is wanted now."""
         job.priority = Priority.FINAL
         heapq.heapify(self._waiting)
 
-    def withdraw(self, job: _Job) -> None:
+    def withdraw(self, job: Job) -> None:
         """The caller has left; take the job back wherever it is."""
         if job.over:
             return
@@ -286,7 +181,7 @@ class Pool:
             heapq.heapify(self._waiting)
             self._measure()
 
-    async def wait_for_news(self, job: _Job) -> None:
+    async def wait_for_news(self, job: Job) -> None:
         """Until something happened to the job; a job that no worker takes in time is refused."""
         if job.started:
             await job.news.wait()
@@ -319,7 +214,7 @@ class Pool:
             f"the {self._spec.name} engine is shutting down", engine=self._spec.name, code=Code.ENGINE_UNAVAILABLE
         )
 
-    def _fail(self, jobs: Iterable[_Job]) -> None:
+    def _fail(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             if not job.over:
                 job.tell(FAILED, self._gone())
@@ -327,12 +222,12 @@ class Pool:
     # workers
 
     async def _hire(self) -> None:
-        worker = _Worker(await self._processes.bear())
+        worker = Worker(await self._processes.bear())
         self._workers.append(worker)
         self._keep(self._listen(worker))
         self._dispatch()
 
-    async def _listen(self, worker: _Worker) -> None:
+    async def _listen(self, worker: Worker) -> None:
         """Pass results on until the worker dies, then replace it."""
         with suppress(asyncio.IncompleteReadError, OSError):
             while True:
@@ -380,7 +275,7 @@ class Pool:
                 with suppress(ProcessLookupError):
                     os.kill(worker.born.pid, signal.SIGKILL)  # its socket closes, and it is replaced
 
-    async def _replace(self, dead: _Worker) -> None:
+    async def _replace(self, dead: Worker) -> None:
         name = self._spec.name
         self._workers.remove(dead)
         status = await dead.born.bury()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from voxgate.audio.utterance import Prepared, prepare
-from voxgate.domain import SPEECH_RATE, Guess, LiveRecognition, Partial, Recognition, Samples, Transcript
+from voxgate.domain import SPEECH_RATE, LiveRecognition, Partial, Recognition, Samples, Transcript
 from voxgate.engines.pool import Priority, Shed, Ticket
-from voxgate.engines.redecoding import CAUTIOUS, Constants, Reading, Redecoding, Step, share
+from voxgate.engines.redecoding import Constants, Reading, Redecoding, Step, share
 from voxgate.errors import MisuseError, VoxgateError
-from voxgate.ports import LanguageIdentifier, LiveSpeechToText, LiveUtterance, Metrics, SpeechToText
+from voxgate.ports import LiveUtterance, Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +187,11 @@ class _Utterance:
         """See the port. MisuseError the second time, and for more than was fed."""
         if self._finished or length > self._audio.length:
             raise MisuseError(f"{self._shell.name}: an utterance is finished once, within what was fed of it")
-        began = self._shell.clock()
         self._finished = True
         self._policy.finish()
         if self._partial is not None:
             self._partial.stop()
         heard = await self._what_was_begun_early(length) or await self._read_whole(length)
-        self._shell.metrics.observe("final", self._shell.clock() - began, engine=self._shell.name)
         words = tuple(replace(w, start=min(w.start, length), end=min(w.end, length)) for w in heard.words)
         return replace(heard, words=words)
 
@@ -256,7 +254,8 @@ class _Utterance:
         except VoxgateError:
             self._count("early_failed")
             return None
-        self._tell(self._policy.heard_early(reading), self._policy.voiced)
+        settled = self._request.settled
+        self._tell(self._policy.heard_early(reading, settled=settled), self._policy.voiced, settled=settled)
         return _placed(reading, prepared)
 
     def _discard(self) -> None:
@@ -283,6 +282,8 @@ class _Utterance:
                 self._gave_up(error)
                 return
             self._shell.metrics.observe("partial", reading.seconds, engine=self._shell.name)
+            if reading.doubted:
+                self._count("partial_doubted")
             self._tell(self._policy.heard(reading, held), held)
 
         try:
@@ -316,9 +317,9 @@ class _Utterance:
         if task.cancelled() or task.exception() is None:
             self._under_way.discard(work)
 
-    def _tell(self, text: str | None, end: int) -> None:
+    def _tell(self, text: str | None, end: int, *, settled: bool = False) -> None:
         if text is not None:
-            self._told(Partial(text, end))
+            self._told(Partial(text, end, settled))
 
     def _count(self, event: str) -> None:
         self._shell.metrics.count(event, engine=self._shell.name)
@@ -331,75 +332,3 @@ def _placed(reading: Reading, prepared: Prepared) -> Reading:
         for word in reading.transcript.words
     )
     return replace(reading, transcript=replace(reading.transcript, words=words))
-
-
-class _Recognition:
-    """A reading by an engine of whose inside nothing is known."""
-
-    waits = False
-
-    def __init__(self, stt: SpeechToText, ask: Ask, clock: Callable[[], float]) -> None:
-        self._stt, self._ask, self._clock = stt, ask, clock
-
-    def promote(self) -> None:
-        """See Decoding: it is all the same to such an engine."""
-
-    def withdraw(self) -> None:
-        """See Decoding: whoever waits for the reading is the one who makes it."""
-
-    async def reading(self) -> Reading:
-        """See Decoding."""
-        began = self._clock()
-        heard = await self._stt.recognize(self._ask.request)
-        return Reading(heard, self._clock() - began, doubted=heard.unclear)
-
-
-class _Stranger:
-    """Carries out Decoder with nothing but `recognize`."""
-
-    cores = 1
-
-    def __init__(self, stt: SpeechToText, clock: Callable[[], float]) -> None:
-        self._stt, self._clock = stt, clock
-
-    def begin(self, ask: Callable[[], Ask], priority: Priority) -> Decoding:
-        """See Decoder."""
-        return _Recognition(self._stt, ask(), self._clock)
-
-
-class Redecoded:
-    """`ports.Recognizer` made of an engine that carries out `SpeechToText` alone."""
-
-    def __init__(self, stt: Any, name: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
-        """`stt`: an engine that has `aclose` besides the port's verb."""
-        self._stt = stt
-        self.languages: Mapping[str, str] = stt.languages
-        self.max_seconds: float = stt.max_seconds
-        self.open = Redecoder(
-            _Stranger(stt, clock), CAUTIOUS, name=name, max_seconds=stt.max_seconds, metrics=metrics, clock=clock
-        ).open
-
-    async def recognize(self, request: Recognition) -> Transcript:
-        """See the port."""
-        heard: Transcript = await self._stt.recognize(request)
-        return heard
-
-    async def aclose(self) -> None:
-        """Close the engine."""
-        await self._stt.aclose()
-
-
-class RedecodedTelling(Redecoded):
-    """The same of an engine that tells languages apart too."""
-
-    async def identify(self, audio: Samples, among: Sequence[str]) -> Sequence[Guess]:
-        """See `ports.LanguageIdentifier`."""
-        guesses: Sequence[Guess] = await self._stt.identify(audio, among)
-        return guesses
-
-
-def live(stt: Any, name: str, metrics: Metrics) -> Any:
-    """The engine as it is, if it hears while one speaks; else wrapped in what does."""
-    if isinstance(stt, LiveSpeechToText):
-        return stt
-    return (RedecodedTelling if isinstance(stt, LanguageIdentifier) else Redecoded)(stt, name, metrics)

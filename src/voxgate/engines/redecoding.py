@@ -57,7 +57,7 @@ class Reading:
 
     transcript: Transcript
     seconds: float
-    """What it cost, in seconds of one core."""
+    """What it cost, in seconds of one core; where that is not known, how long it took."""
     doubted: bool = False
     """A guard of the engine acted: good enough for nothing but a final."""
     tokens: tuple[int, ...] = ()
@@ -205,11 +205,17 @@ class Redecoding:
         self._cost = reading.seconds
         return self._take(reading, length, complete=False)
 
-    def heard_early(self, reading: Reading) -> str | None:
-        """The final that was begun early has come; the text to show now, None where it is to stay as it is."""
-        if self._early is None or self._partials is Partials.OFF:
+    def heard_early(self, reading: Reading, *, settled: bool = False) -> str | None:
+        """The final that was begun early has come; the text to show now, None where it is to stay as it is.
+
+        `settled`: all of its text is to be shown in any case, even if it is empty.
+        """
+        if self._early is None or self._finished or self._partials is Partials.OFF:
             return None
-        return self._take(reading, self._early[0], complete=True)
+        shown = self._take(reading, self._early[0], complete=True)
+        if settled:
+            self._shown = shown = reading.transcript.text
+        return shown
 
     def _take(self, reading: Reading, length: int, *, complete: bool) -> str | None:
         """A new reading; `complete`: the speaker has paused, and its last word is whole."""
@@ -237,8 +243,10 @@ class Redecoding:
             return "".join(sure)
         if complete:
             return "".join(self._newest)
-        kept = self._newest[:-1] if self._partials is Partials.CALM else self._newest
-        return "".join(kept).rstrip(_CLOSING)
+        known = len(self._newest)
+        if self._partials is Partials.CALM:
+            known = max(self._agreed, known - 1)  # the last one too, once it has been heard twice
+        return "".join(self._newest[:known]).rstrip(_CLOSING)
 
     def serves(self, length: int) -> bool:
         """Whether the final that was begun early is that of the first `length` samples: it holds all that is said."""

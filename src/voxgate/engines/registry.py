@@ -16,7 +16,7 @@ import structlog
 from pydantic import BaseModel
 
 from voxgate.config import parse_section
-from voxgate.engines.redecoder import live
+from voxgate.engines.redecoded import live
 from voxgate.errors import Code, ConfigError, EngineError, ModelError, VoxgateError
 from voxgate.ports import ENTRY_POINT_GROUP, EngineContext, EnginePlugin, Metrics
 

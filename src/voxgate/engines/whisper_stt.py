@@ -48,7 +48,7 @@ class WhisperSettings(Settings):
     """Utterances at once, each on one core; 0 is one for each core the engines may use."""
     queue: int = Field(default=64, ge=1)
     """Utterances that may wait for a thread; one more is answered 503 `busy`."""
-    partial_every_ms: int = Field(default=800, ge=100)
+    partial_every_ms: int = Field(default=600, ge=100)
     """New speech between one partial of live speech and the next, where the load allows it."""
     partial_share: float = Field(default=0.5, gt=0, le=1)
     """The most that the partials of one speaker may take of a core."""

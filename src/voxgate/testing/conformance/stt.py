@@ -30,7 +30,8 @@ SAMPLE = Spoken(tone(4, word_ms=250, rate=SPEECH_RATE))
 """A tone: enough for the form of answers. For what they say, hand the checks recorded speech with its text."""
 
 
-def _expect_transcript(heard: Transcript, audio: Samples) -> None:
+def expect_transcript(heard: Transcript, audio: Samples) -> None:
+    """The form of a transcript of this audio."""
     expect(isinstance(heard, Transcript), f"recognize answered a {type(heard).__name__}, not a Transcript")
     expect(heard.text == heard.text.strip(), "the text begins or ends with white space")
     expect(
@@ -58,18 +59,18 @@ async def check_attributes(engine: SpeechToText) -> None:
 async def check_answer(engine: SpeechToText, sample: Spoken = SAMPLE) -> None:
     """An utterance becomes a transcript in the language asked for, without word times unless asked."""
     heard = await engine.recognize(Recognition(sample.audio, sample.language))
-    _expect_transcript(heard, sample.audio)
+    expect_transcript(heard, sample.audio)
     expect(heard.language == sample.language, f"{sample.language} was asked for, {heard.language} came")
     expect(heard.words == (), "word times came that nobody asked for")
     if sample.text:
-        said, text = _words(sample.text), _words(heard.text)
-        expect(said & text, f"of {sample.text!r} not one word was heard, but {heard.text!r}")
+        said, text = plain_words(sample.text), plain_words(heard.text)
+        expect(set(said) & set(text), f"of {sample.text!r} not one word was heard, but {heard.text!r}")
 
 
 async def check_words(engine: SpeechToText, sample: Spoken = SAMPLE) -> None:
     """Word times lie in the audio, in order, and spell the text."""
     heard = await engine.recognize(Recognition(sample.audio, sample.language, words=True))
-    _expect_transcript(heard, sample.audio)
+    expect_transcript(heard, sample.audio)
     expect(bool(heard.words) == bool(heard.text), "a text has words, and words have a text")
     spelled = "".join(word.text for word in heard.words)
     expect("".join(spelled.split()) == "".join(heard.text.split()), "the words do not spell the text")
@@ -98,7 +99,7 @@ async def check_hints(engine: SpeechToText, sample: Spoken = SAMPLE) -> None:
     """Hints may be anything a client sends; words that do not occur in the audio do not appear in the text."""
     hints = ("Xylanthia", "a b c d e", "東京", "-", "x" * 200)
     heard = await engine.recognize(Recognition(sample.audio, sample.language, hints=hints))
-    _expect_transcript(heard, sample.audio)
+    expect_transcript(heard, sample.audio)
     expect("xylanthia" not in heard.text.lower(), "a hint was heard that nobody said")
 
 
@@ -136,6 +137,6 @@ async def check_leaving(engine: SpeechToText, sample: Spoken = SAMPLE) -> None:
     expect((await engine.recognize(speech)).text == alone, "after callers left, the same audio was heard differently")
 
 
-def _words(text: str) -> set[str]:
-    plain = "".join(char.lower() if char.isalnum() else " " for char in text)
-    return set(plain.split())
+def plain_words(text: str) -> list[str]:
+    """The words of a text without case and punctuation."""
+    return "".join(char.lower() if char.isalnum() else " " for char in text).split()
