@@ -232,3 +232,33 @@ def test_whatever_the_order_of_things_segments_are_told_one_after_the_other(data
         shown = [event for event in session.told if isinstance(event, PartialHeard) and event.segment == which]
         if shown and which not in finals:
             assert shown[-1].text == "", "what was shown is taken back"
+
+
+def test_what_is_settled_is_told_even_where_its_text_was() -> None:
+    session = Session()
+    said = session.begin(0)
+    session.show(said, "one")
+    said.settled = True
+    session.show(said, "one")
+    session.show(said, "one")
+    said.settled = False
+    session.show(said, "one")
+    session.show(said, "one two")
+    assert [(each.text, each.settled) for each in session.told if isinstance(each, PartialHeard)] == [
+        ("one", False),
+        ("one", True),
+        ("one two", False),
+    ]
+
+
+def test_a_segment_is_not_settled_while_a_piece_before_is_unknown() -> None:
+    session = Session()
+    first, second = session.begin(0), session.begin(0, 100)
+    first.text, first.end = "one", 100
+    second.settled = True
+    session.show(second, "two")
+    session.hear(first, "one")
+    assert [(each.text, each.settled) for each in session.told if isinstance(each, PartialHeard)] == [
+        ("one two", False),
+        ("one two", True),
+    ]

@@ -62,6 +62,8 @@ class LiveWanted:
     partials: Partials = Partials.FAST
     speech_events: bool = True
     """Whether edges of speech are told."""
+    settled: bool = False
+    """Whether partials are told, too, of what the final would be in a pause (PartialHeard.settled)."""
 
 
 class LiveTranscriber:
@@ -85,13 +87,19 @@ class LiveTranscriber:
         self._timers = timers
 
     @asynccontextmanager
-    async def open(self, wanted: LiveWanted, told: Callable[[LiveEvent], None]) -> AsyncIterator["LiveTranscription"]:
-        """One session. `told` is called on the event loop, and must return at once.
+    async def open(
+        self,
+        wanted: LiveWanted,
+        told: Callable[[LiveEvent], None],
+        *,
+        judged: Callable[[Judged], None] = lambda _: None,
+    ) -> AsyncIterator["LiveTranscription"]:
+        """One session. `told` is called on the event loop, and must return at once; so is `judged`, with each window.
 
         Leaving the block cancels what is still being recognized and waits for it; nothing is told after that.
         """
         timers = self._timers or asyncio.get_running_loop()
-        session = LiveTranscription(self._vad, self._stt, self._identifier, timers, wanted, told)
+        session = LiveTranscription(self._vad, self._stt, self._identifier, timers, wanted, told, judged)
         try:
             yield session
         finally:
@@ -113,6 +121,7 @@ class LiveTranscription:
         timers: Timers,
         wanted: LiveWanted,
         told: Callable[[LiveEvent], None],
+        judged: Callable[[Judged], None] = lambda _: None,
     ) -> None:
         endpoint = wanted.endpoint or EndpointSettings()
         margin = (endpoint.lead_ms + endpoint.tail_ms) * SPEECH_RATE // 1000
@@ -120,9 +129,12 @@ class LiveTranscription:
         """Samples fed so far."""
         self._wanted = wanted
         self._told = told
+        self._shown = judged
         self._detector = Detector(vad, EnergyGate(vad.window, endpoint.released_below))
         self._segments = LiveSegments(wanted.endpoint, max_seconds=stt.max_seconds)
-        self._listening = LiveListening(stt, wanted.request, wanted.partials, identifier, margin=margin)
+        self._listening = LiveListening(
+            stt, wanted.request, wanted.partials, identifier, margin=margin, settled=wanted.settled
+        )
         self._telling = Telling(Wording(wanted.request), partials=wanted.partials is not Partials.OFF)
         self._inbox: deque[Samples] = deque()  # windows that nobody has judged yet
         self._judging: asyncio.Future[list[Judged]] | None = None  # some of them, in a thread
@@ -224,6 +236,7 @@ class LiveTranscription:
             steps = self._segments.feed(window, probability)
             if steps:
                 self._apply(steps)
+            self._shown((window, probability))
 
     def _apply(self, steps: list[Step]) -> None:
         for step in steps:

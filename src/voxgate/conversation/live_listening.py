@@ -78,6 +78,7 @@ class Piece:
         """What it says so far."""
         said = self.said
         said.text, said.until, said.language = partial.text, said.start + partial.end, language
+        said.settled = partial.settled
         self._shown()
 
     def take(self, heard: Transcript) -> None:
@@ -96,11 +97,13 @@ class LiveListening:
         identifier: LanguageIdentifier | None = None,
         *,
         margin: int = 0,
+        settled: bool = False,
     ) -> None:
-        """`margin`: samples of each piece that are no speech, its lead and its tail."""
+        """`margin`: samples of each piece that are no speech, its lead and its tail. `settled`: see LiveRecognition."""
         self._stt = stt
         self._request = request
         self._partials = partials
+        self._settled = settled
         told_apart = len(request.among) > 1
         recognizer: object = stt
         self._doubt = Doubt(request, identifier if told_apart else None, tells_itself=recognizer is identifier)
@@ -134,7 +137,7 @@ class LiveListening:
     async def _hear_in(self, language: str, piece: Piece) -> None:
         """Hear it in this language, or return without a final where it turns out to be another."""
         request = self._request
-        wanted = LiveRecognition(language, request.hints, request.words, self._partials)
+        wanted = LiveRecognition(language, request.hints, request.words, self._partials, self._settled)
         async with self._stt.open(wanted, partial(piece.show, language)) as utterance:
             fed = 0
             while True:

@@ -22,6 +22,8 @@ class Said:
     """The first sample behind it, once it was cut."""
     text: str = ""
     """What its last partial said."""
+    settled: bool = False
+    """Whether the final would say just that if only silence followed."""
     until: int = 0
     """The first sample behind what `text` covers."""
     language: str = ""
@@ -44,6 +46,8 @@ class _Segment:
     owed: bool = False
     shown: str = ""
     """What its last partial told."""
+    settled: bool = False
+    """Whether that was told to be settled."""
     contradiction: Guess | None = None
     """What is to be told after its final."""
 
@@ -107,13 +111,16 @@ class Telling:
     def _partial(self, segment: _Segment) -> Iterator[PartialHeard]:
         shown = [_current(said) for said in segment.pieces]
         text = together([(each, said.language) for each, said in zip(shown, segment.pieces, strict=True)])
-        if not self._partials or text == segment.shown:
+        settled = bool(shown) and segment.pieces[-1].settled and all(said.is_final for said in segment.pieces[:-1])
+        news = text != segment.shown or (settled and not segment.settled)
+        segment.settled = settled
+        if not self._partials or not news:
             return
         segment.shown = text
         last = next(
             said for said, each in zip(reversed(segment.pieces), reversed(shown), strict=True) if each or not text
         )
-        yield PartialHeard(segment.number, segment.pieces[0].start, _until(last), text, last.language)
+        yield PartialHeard(segment.number, segment.pieces[0].start, _until(last), text, last.language, settled)
 
     def _final(self, segment: _Segment) -> Iterator[Told]:
         found = list(_segments(segment.pieces))

@@ -12,6 +12,9 @@ from voxgate.errors import MisuseError
 SILENCE_RMS = 0.003
 """Below it (-50 dBFS) scripted ears hear nothing: pauses of the tone voice and of digital silence."""
 
+SETTLES = SPEECH_RATE // 10
+"""Samples of silence after which it is told what the final would be."""
+
 
 def rms(audio: Samples) -> float:
     """Root mean square level; 0 of no audio."""
@@ -26,7 +29,7 @@ def sounds(audio: Samples) -> bool:
 class ScriptedUtterance:
     """`ports.LiveUtterance`: reveals a word after so much speech; the final is what the engine says of the audio.
 
-    Partials cost nothing and are told inside `feed`.
+    Partials cost nothing and are told inside `feed`; a settled one shows every word, as the final does.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class ScriptedUtterance:
         self._fed = 0
         self._sounds = False
         self._shown = 0
+        self._settled = False
         self._finished = False
 
     def feed(self, audio: Samples, silence: int) -> None:
@@ -55,6 +59,12 @@ class ScriptedUtterance:
         self._sounds = self._sounds or sounds(audio)
         if self._request.partials is Partials.OFF or not self._sounds:
             return
+        if self._request.settled and silence >= SETTLES:
+            if not self._settled:
+                self._shown, self._settled = len(self._words), True
+                self._told(Partial(" ".join(self._words), self._fed - silence, settled=True))
+            return
+        self._settled = False
         heard = min(int((self._fed - silence) // self._word), len(self._words))
         shown = heard - 1 if self._request.partials is Partials.CALM and silence == 0 else heard
         if shown > self._shown:
