@@ -27,6 +27,7 @@ PARTS = (
     "text",
     "moonshine",
     "whisper",
+    "partials",
     "speech",
     "sockets",
     "speech_socket",

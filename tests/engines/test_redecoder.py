@@ -203,7 +203,7 @@ async def test_who_asks_for_it_is_told_what_the_final_would_be(room: Room) -> No
         room.say(utterance, 5, speech=False)
         room.desk.work[-1].answer.set_result(says("Go."))
         await settle()
-    assert room.told == [Partial("Go", 20 * WINDOW), Partial("Go.", 20 * WINDOW, settled=True)]
+    assert room.told == [Partial("Go", 16 * WINDOW), Partial("Go.", 20 * WINDOW, settled=True)]
 
 
 async def test_a_final_that_is_not_ready_is_promoted_and_waited_for(room: Room) -> None:
