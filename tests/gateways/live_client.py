@@ -1,6 +1,5 @@
 """A client of live transcription that keeps what it is told, and a server with scripted engines for it."""
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +11,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.inside import Inside, inside, listening
+from tests.gateways.socket_house import House
+from tests.inside import inside, listening
 from tests.serving import SCRIPTED
 from voxgate.audio.framing import to_pcm16
 from voxgate.testing.scripted import tone
@@ -97,11 +97,8 @@ class Client:
 
 
 @dataclass
-class House:
-    """A server in this process, and its address."""
-
-    inside: Inside
-    url: str
+class LiveHouse(House):
+    """One that hears."""
 
     @asynccontextmanager
     async def client(self, key: str | None = None, *, query: str = "", **options: Any) -> AsyncIterator[Client]:
@@ -113,35 +110,12 @@ class House:
             assert created["type"] == "session.created"
             yield client
 
-    async def balance(self, key: str | None = None) -> tuple[float, float]:
-        """(balance, held) in credits."""
-        async with self.inside.client(key) as http:
-            answer = (await http.get("/v1/credits")).json()
-        return answer["balance"], answer["held"]
-
-    async def usage(self, session_id: str, key: str | None = None) -> list[tuple[dict[str, int], str]]:
-        """(units, credits) of the usage records of a session."""
-        async with self.inside.client(key) as http:
-            rows = (await http.get("/v1/usage", params={"request_id": session_id})).json()["data"]
-        assert {row["surface"] for row in rows} <= {"transcription"}
-        return [(row["units"], str(row["credits"])) for row in rows]
-
-    async def billed(self, session_id: str, key: str | None = None) -> tuple[dict[str, int], str]:
-        """(units, credits) of a session, as soon as they are in the books; nothing is held any more."""
-        for _ in range(200):
-            if rows := await self.usage(session_id, key):
-                assert len(rows) == 1
-                assert (await self.balance(key))[1] == 0
-                return rows[0]
-            await asyncio.sleep(0.01)
-        raise AssertionError("the session was not billed")
-
 
 @asynccontextmanager
-async def house(folder: Path, config: str = "", **environ: str) -> AsyncIterator[House]:
+async def house(folder: Path, config: str = "", **environ: str) -> AsyncIterator[LiveHouse]:
     """A server whose ears are scripted."""
     async with (
         inside(folder, SCRIPTED + config, ports=frozenset({"stt", "vad"}), **environ) as server,
         listening(server.server.app) as url,
     ):
-        yield House(server, url.replace("http", "ws", 1))
+        yield LiveHouse(server, url.replace("http", "ws", 1))

@@ -10,7 +10,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.inside import Inside, inside, listening
+from tests.gateways.socket_house import House
+from tests.inside import inside, listening
 from tests.serving import SCRIPTED
 
 QUICK = """
@@ -97,11 +98,8 @@ class Client:
 
 
 @dataclass
-class House:
-    """A server in this process, and its address."""
-
-    inside: Inside
-    url: str
+class SpeechHouse(House):
+    """One that speaks."""
 
     @asynccontextmanager
     async def client(self, key: str | None = None) -> AsyncIterator[Client]:
@@ -112,25 +110,12 @@ class House:
             await client.until("session.created")
             yield client
 
-    async def balance(self, key: str | None = None) -> tuple[float, float]:
-        """(balance, held) in credits."""
-        async with self.inside.client(key) as http:
-            answer = (await http.get("/v1/credits")).json()
-        return answer["balance"], answer["held"]
-
-    async def usage(self, session_id: str, key: str | None = None) -> list[tuple[dict[str, int], str]]:
-        """(units, credits) of the usage records of a session."""
-        async with self.inside.client(key) as http:
-            rows = (await http.get("/v1/usage", params={"request_id": session_id})).json()["data"]
-        assert {row["surface"] for row in rows} <= {"speech"}
-        return [(row["units"], str(row["credits"])) for row in rows]
-
 
 @asynccontextmanager
-async def house(folder: Path, config: str = QUICK, **environ: str) -> AsyncIterator[House]:
+async def house(folder: Path, config: str = QUICK, **environ: str) -> AsyncIterator[SpeechHouse]:
     """A server whose voice is scripted."""
     async with (
         inside(folder, SCRIPTED + config, ports=frozenset({"tts"}), **environ) as server,
         listening(server.server.app) as url,
     ):
-        yield House(server, url.replace("http", "ws", 1))
+        yield SpeechHouse(server, url.replace("http", "ws", 1))

@@ -11,20 +11,20 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from tests.gateways.live_client import FRAME, PATH, SCRIPT, Client, House, house, silence, speech
+from tests.gateways.live_client import FRAME, PATH, SCRIPT, Client, LiveHouse, house, silence, speech
 from voxgate.domain import LiveRecognition, Partial
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "live"
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[House]:
+async def server(tmp_path: Path) -> AsyncIterator[LiveHouse]:
     async with house(tmp_path) as server:
         yield server
 
 
 @pytest.fixture
-async def client(server: House) -> AsyncIterator[Client]:
+async def client(server: LiveHouse) -> AsyncIterator[Client]:
     async with server.client() as client:
         yield client
 
@@ -38,7 +38,7 @@ def steps(path: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.wire")))
-async def test_golden_wire(server: House, name: str) -> None:
+async def test_golden_wire(server: LiveHouse, name: str) -> None:
     headers = {"Authorization": f"Bearer {server.inside.key}"}
     async with connect(server.url + PATH, additional_headers=headers) as wire:
         client = Client(wire)
@@ -63,7 +63,7 @@ async def test_golden_wire(server: House, name: str) -> None:
 # beginnings
 
 
-async def test_a_start_may_be_sent_before_anything_came(server: House) -> None:
+async def test_a_start_may_be_sent_before_anything_came(server: LiveHouse) -> None:
     async with connect(server.url + PATH, additional_headers={"X-API-Key": server.inside.key}) as wire:
         client = Client(wire)
         await client.send("session.start")
@@ -83,7 +83,7 @@ async def test_audio_between_start_and_ready_is_heard(client: Client) -> None:
     assert [final["text"] for final in client.of("transcript.final")] == [SCRIPT]
 
 
-async def test_ids_are_one_a_session(server: House) -> None:
+async def test_ids_are_one_a_session(server: LiveHouse) -> None:
     async with server.client() as one, server.client() as two:
         ids = [await one.start(), await two.start()]
         assert [one.told[0]["sessionId"], two.told[0]["sessionId"]] == ids
@@ -93,7 +93,7 @@ async def test_ids_are_one_a_session(server: House) -> None:
         assert "tts-1" not in one.told[0]["supported_models"]
 
 
-async def test_every_model_that_is_offered_can_be_used(server: House) -> None:
+async def test_every_model_that_is_offered_can_be_used(server: LiveHouse) -> None:
     async with server.client() as client:
         offered = client.told[0]["supported_models"]
     for model in offered:
@@ -102,7 +102,7 @@ async def test_every_model_that_is_offered_can_be_used(server: House) -> None:
             await client.stop()
 
 
-async def test_the_address_may_name_the_model(server: House) -> None:
+async def test_the_address_may_name_the_model(server: LiveHouse) -> None:
     async with server.client(query="?model=valsea-nowhere") as client:
         await client.send("session.start")
         assert await client.error() == ("UNSUPPORTED_MODEL", "model")
@@ -110,7 +110,7 @@ async def test_the_address_may_name_the_model(server: House) -> None:
 
 
 @pytest.mark.parametrize("query", ["?model=gpt-realtime", "?model=gpt-realtime-mini&x=1", ""])
-async def test_the_other_dialect_is_refused_in_words(server: House, query: str) -> None:
+async def test_the_other_dialect_is_refused_in_words(server: LiveHouse, query: str) -> None:
     offered = None if query else [Subprotocol("realtime"), Subprotocol("openai-beta.realtime-v1")]
     headers = {"X-API-Key": server.inside.key}
     async with connect(server.url + PATH + query, additional_headers=headers, subprotocols=offered) as wire:
@@ -200,7 +200,7 @@ async def test_partials_grow_and_end_in_the_final_of_their_segment(client: Clien
         assert {each["language"] for each in (*partials, final)} == {"en"}
 
 
-async def test_partials_can_be_calm_or_off(server: House) -> None:
+async def test_partials_can_be_calm_or_off(server: LiveHouse) -> None:
     shown = {}
     for partials in ("fast", "calm", "off"):
         async with server.client() as client:
@@ -266,7 +266,7 @@ async def test_with_detection_off_neither_silence_nor_a_stall_ends_anything(clie
     assert len(client.of("transcript.final")) == 1
 
 
-async def test_edges_of_speech_unless_they_are_declined(server: House) -> None:
+async def test_edges_of_speech_unless_they_are_declined(server: LiveHouse) -> None:
     for wanted in (True, False):
         async with server.client() as client:
             await client.start(speech_events=wanted)
@@ -283,7 +283,7 @@ async def test_a_threshold_nobody_reaches_hears_nobody(client: Client) -> None:
     assert len(client.of("transcript.final")) == 1  # what is loud has probability 1 for scripted ears
 
 
-async def test_words_on_request(server: House) -> None:
+async def test_words_on_request(server: LiveHouse) -> None:
     for wanted in (True, False):
         async with server.client() as client:
             await client.start(words=wanted, partials="off")
@@ -324,7 +324,7 @@ async def test_corrections_lead_from_the_raw_text_to_the_text(tmp_path: Path) ->
 
 
 async def test_hints_reach_the_engine_and_no_more_than_are_allowed(
-    server: House, monkeypatch: pytest.MonkeyPatch
+    server: LiveHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stt: Any = server.inside.server.room.switchboard.ears("valsea-rtt", "en").stt
     asked: list[Any] = []

@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Opcode
 
-from tests.gateways.live_client import PATH, SCRIPT, Client, House, house, silence, speech
+from tests.gateways.live_client import PATH, SCRIPT, Client, LiveHouse, house, silence, speech
 from tests.gateways.socket_server import Bare
 from tests.inside import inside, listening
 from tests.serving import SCRIPTED
@@ -28,7 +28,7 @@ def texts(messages: list[dict[str, Any]]) -> list[str]:
 
 
 @asynccontextmanager
-async def bare(server: House) -> AsyncIterator[tuple[Bare, str]]:
+async def bare(server: LiveHouse) -> AsyncIterator[tuple[Bare, str]]:
     """A started session of a client that does nothing by itself, and its id."""
     client = await Bare.connect(f"{server.url}{PATH}?api_key={server.inside.key}")
     client.send(Opcode.TEXT, b'{"type": "session.start", "partials": "off", "speech_events": false}')
@@ -277,7 +277,7 @@ async def test_engines_that_do_not_run_are_told_of(tmp_path: Path) -> None:
 async def test_a_server_that_stops_says_so_and_bills_what_was_heard(tmp_path: Path) -> None:
     async with inside(tmp_path, SCRIPTED, ports=frozenset({"stt", "vad"})) as server:
         async with listening(server.server.app) as url:
-            house_ = House(server, url.replace("http", "ws", 1))
+            house_ = LiveHouse(server, url.replace("http", "ws", 1))
             wire = await connect(house_.url + PATH, additional_headers={"X-API-Key": server.key})
             client = Client(wire)
             session_id = await client.start(partials="off")

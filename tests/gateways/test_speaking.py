@@ -13,7 +13,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
-from tests.gateways.speech_client import QUICK, Client, House, house
+from tests.gateways.speech_client import QUICK, Client, SpeechHouse, house
 from voxgate.audio.codecs.container import decode
 from voxgate.domain import SPEECH_RATE, Scope
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SpeechHouse]:
     """One for all the tests: they need sessions of their own, not servers."""
     config = QUICK + "[limits]\nspeech_input_characters = 200\nspeech_queue = 2\n"
     async with house(tmp_path_factory.mktemp("speaking"), config) as server:
@@ -35,7 +35,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hous
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def client(server: House) -> AsyncIterator[Client]:
+async def client(server: SpeechHouse) -> AsyncIterator[Client]:
     async with server.client() as client:
         yield client
 
@@ -53,7 +53,7 @@ def steps(path: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.wire")))
-async def test_golden_wire(server: House, name: str) -> None:
+async def test_golden_wire(server: SpeechHouse, name: str) -> None:
     """`>` is sent, `<` is received, `<<` is audio so many ms long, `x` is the code of the close."""
     query = f"?api_key={server.inside.key}" if not name.startswith("token") else ""
     async with connect(f"{server.url}/v1/realtime/tts{query}") as wire:
@@ -198,7 +198,7 @@ async def test_stop_speaks_what_waits_and_what_was_written(client: Client) -> No
     assert (events[0]["durationMs"], events[0]["creditsUsed"], code) == (750, 1, 1000)
 
 
-async def test_stop_at_once_costs_nothing(server: House, client: Client) -> None:
+async def test_stop_at_once_costs_nothing(server: SpeechHouse, client: Client) -> None:
     await client.send("session.stop")
     events, code = await client.closed()
     assert [(event["type"], event["durationMs"], event["creditsUsed"]) for event in events] == [
@@ -277,7 +277,7 @@ async def test_messages_that_are_none(client: Client) -> None:
     await client.start()
 
 
-async def test_a_client_secret_for_speech_opens_it_and_another_does_not(server: House) -> None:
+async def test_a_client_secret_for_speech_opens_it_and_another_does_not(server: SpeechHouse) -> None:
     async with server.inside.client() as http:
         answers = [
             (await http.post("/v1/realtime/client_secrets", json={"scopes": [scope]})).json()
@@ -290,7 +290,7 @@ async def test_a_client_secret_for_speech_opens_it_and_another_does_not(server: 
             pass
 
 
-async def test_what_is_said_is_in_no_log(server: House) -> None:
+async def test_what_is_said_is_in_no_log(server: SpeechHouse) -> None:
     with capture_logs() as lines:
         async with server.client() as client:
             session = await client.start()

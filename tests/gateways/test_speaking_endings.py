@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateways.speech_client import Client, House, house
+from tests.gateways.speech_client import Client, SpeechHouse, house
 from tests.inside import inside, listening
 from tests.serving import SCRIPTED
 from voxgate.domain import Speech, Utterance
@@ -41,7 +41,7 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def settled(server: House, key: str | None = None) -> None:
+async def settled(server: SpeechHouse, key: str | None = None) -> None:
     async def nothing_held() -> bool:
         return (await server.balance(key))[1] == 0
 
@@ -142,7 +142,7 @@ async def test_a_key_that_ends_ends_its_session(tmp_path: Path) -> None:
 async def test_a_server_that_stops_says_so_and_bills_what_was_sent(tmp_path: Path) -> None:
     async with inside(tmp_path, SCRIPTED + SLOW_WORDS + PACED, ports=frozenset({"tts"})) as server:
         async with listening(server.server.app) as url:
-            here = House(server, url.replace("http", "ws", 1))
+            here = SpeechHouse(server, url.replace("http", "ws", 1))
             connection = here.client()
             client = await connection.__aenter__()
             session = await speaking(client)
@@ -383,7 +383,7 @@ async def test_a_client_that_never_reads_is_broken_off(tmp_path: Path) -> None:
         assert units["audio_ms"] < 1_000_000, "what was not taken was not made"
 
 
-async def settled_after_hold(server: House) -> None:
+async def settled_after_hold(server: SpeechHouse) -> None:
     async def something_held() -> bool:
         return (await server.balance())[1] > 0
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.gateways.speech_client import House, house
+from tests.gateways.speech_client import SpeechHouse, house
 
 CONFIG = """
 [engines.scripted_tts]
@@ -92,7 +92,7 @@ class Told:
             self.code = closed.rcvd.code if closed.rcvd else None
 
 
-async def one(server: House, key: str, seed: int) -> Told:
+async def one(server: SpeechHouse, key: str, seed: int) -> Told:
     """One client; it stops its session, or closes or breaks its connection in the middle of something."""
     dice, told = random.Random(seed), Told()
     url = f"{server.url}/v1/realtime/tts?api_key={key}"

@@ -88,7 +88,7 @@ class _Live:
             started = await self._started()
             if started is not None:
                 await self._hear(*started)
-        peer.post(session.closed(self._heard, float(self._used)))
+        peer.post(session.closed(self._heard, self._used))
 
     async def _started(self) -> tuple[SessionStart, Ears] | None:
         """How the session is to be heard, and who can; None where the client stops or leaves before that."""

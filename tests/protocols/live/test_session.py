@@ -227,7 +227,7 @@ def test_beginning_and_end() -> None:
         "supported_models": ["valsea-rtt"],
     }
     assert json.loads(live.ready()) == {"type": "session.ready", "sessionId": "rtt_1"}
-    assert json.loads(live.closed(15_985, 0.033333)) == {
+    assert json.loads(live.closed(15_985, "0.033333")) == {
         "type": "session.closed",
         "sessionId": "rtt_1",
         "durationMs": 1000,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from voxgate.audio.codecs.stream import MAX_RATE, MIN_RATE, Encoding
 from voxgate.domain import Partials
+from voxgate.protocols.sockets import Error, SessionClosed, SessionExpiring
 
 DEFAULT_MODEL = "valsea-rtt"
 """Who hears where neither `session.start` nor the address names a model."""
@@ -187,32 +188,6 @@ class Warned(TypedDict):
     code: Literal["LANGUAGE_MISMATCH"]
     detected: str
     confidence: float
-
-
-class SessionExpiring(TypedDict):
-    """A limit is about to end the session."""
-
-    type: Literal["session.expiring"]
-    reason: str
-    secondsLeft: int
-
-
-class SessionClosed(TypedDict):
-    """The last message of a session that ended well."""
-
-    type: Literal["session.closed"]
-    sessionId: str
-    durationMs: int
-    creditsUsed: float
-
-
-class Error(TypedDict):
-    """Something was wrong; docs/protocols/live.md says which codes end the session."""
-
-    type: Literal["error"]
-    code: str
-    message: str
-    param: NotRequired[str]
 
 
 SERVER_MESSAGES = (

@@ -33,7 +33,6 @@ from voxgate.protocols.live.messages import (
     Command,
     Commit,
     CorrectionMade,
-    SessionClosed,
     SessionCreated,
     SessionReady,
     SessionStart,
@@ -47,6 +46,7 @@ from voxgate.protocols.live.messages import (
     WordHeard,
 )
 from voxgate.protocols.realtime import parse_message, read, text_of
+from voxgate.protocols.sockets import closed_message
 
 _PER_MS = SPEECH_RATE // 1000
 _NULL_SAYS_SOMETHING = frozenset({"turn_detection"})
@@ -127,12 +127,9 @@ class LiveSession:
             case LanguageContradicted(guess):
                 return text_of(_warning(guess))
 
-    def closed(self, heard: int, credits_used: float) -> str:
+    def closed(self, heard: int, credits_used: str) -> str:
         """`session.closed`. `heard`: samples at SPEECH_RATE; a begun millisecond counts, as in the usage record."""
-        duration_ms = -(-heard // _PER_MS)
-        return text_of(
-            SessionClosed(type="session.closed", sessionId=self.id, durationMs=duration_ms, creditsUsed=credits_used)
-        )
+        return closed_message(self.id, -(-heard // _PER_MS), credits_used)
 
     def _start(self, message: dict[str, Any]) -> Start:
         options = read(SessionStart, message, keep_null=_NULL_SAYS_SOMETHING)

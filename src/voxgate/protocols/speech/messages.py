@@ -5,10 +5,12 @@ Two dialects share the socket. One starts a session and then sends texts (`sessi
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from voxgate.protocols.sockets import Error, SessionClosed, SessionExpiring
 
 MODEL, VOICE, FORMAT = "valsea-tts-realtime", "valsea-neutral", "mp3"
 """What a session that names none is spoken with."""
@@ -206,32 +208,6 @@ class SpeechCancelled(TypedDict):
     speechId: str
     durationMs: int
     creditsUsed: orjson.Fragment
-
-
-class SessionExpiring(TypedDict):
-    """A limit will end the session."""
-
-    type: Literal["session.expiring"]
-    reason: str
-    secondsLeft: int
-
-
-class SessionClosed(TypedDict):
-    """The last message of a session that was stopped."""
-
-    type: Literal["session.closed"]
-    sessionId: str
-    durationMs: int
-    creditsUsed: orjson.Fragment
-
-
-class Error(TypedDict):
-    """Something went wrong; docs/protocols/speech.md says which codes end the session."""
-
-    type: Literal["error"]
-    code: str
-    message: str
-    param: NotRequired[str]
 
 
 SERVER_MESSAGES = (

@@ -21,6 +21,7 @@ import orjson
 from voxgate.audio.codecs.formats import parse_format
 from voxgate.errors import Code, PeerError, RefusedError
 from voxgate.protocols.realtime import parse_message, read, text_of
+from voxgate.protocols.sockets import closed_message
 from voxgate.protocols.speech.messages import (
     CLIENT_MESSAGES,
     Append,
@@ -28,7 +29,6 @@ from voxgate.protocols.speech.messages import (
     Command,
     Commit,
     Create,
-    SessionClosed,
     SessionCreated,
     SessionReady,
     SessionStart,
@@ -171,14 +171,7 @@ class SpeechSession:
 
     def closed(self, duration_ms: int, credits_used: str) -> str:
         """It is over."""
-        return text_of(
-            SessionClosed(
-                type="session.closed",
-                sessionId=self.id,
-                durationMs=duration_ms,
-                creditsUsed=orjson.Fragment(credits_used),
-            )
-        )
+        return closed_message(self.id, duration_ms, credits_used)
 
     # what a message asks for
 
