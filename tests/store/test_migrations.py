@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from voxgate.books import UsageQuery
 from voxgate.clock import FakeClock
 from voxgate.errors import ConfigError, MisuseError, StoreError
+from voxgate.records import SessionOpened
 from voxgate.store import migrations
+from voxgate.store.accounts import SqlAccounts
 from voxgate.store.audit import SqlAudit
 from voxgate.store.books import SqlBooks
 from voxgate.store.database import Database
 from voxgate.store.schema import REVISION, metadata
+from voxgate.store.sessions import SqlSessions
 from voxgate.store.usage import SqlUsage
 
 
@@ -129,4 +133,34 @@ async def test_a_ledger_of_the_first_version_is_kept_whole(empty_url: str) -> No
     # a hold from before servers had ids is nobody's any more
     assert await SqlBooks(database, FakeClock()).settle_orphans() == [("r2", 2)]
     assert (await SqlAudit(database).audit()).differences == ()
+    await database.aclose()
+
+
+async def test_a_database_without_sessions_gets_them_and_keeps_everything_else(empty_url: str) -> None:
+    database = await Database.open(empty_url)
+
+    def third(connection: Connection) -> None:
+        command.upgrade(migrations.config(connection), "0003")
+
+    async def fill(connection: AsyncConnection) -> None:
+        await connection.run_sync(third)
+        at = "'2026-01-01 00:00:00'"
+        for statement in (
+            "INSERT INTO organizations (id, name, tier, available, held, created_at) "
+            f"VALUES ('o', 'n', 'free', 100, 0, {at})",
+            f"INSERT INTO api_keys (id, org_id, digest, prefix, label, created_at, max_concurrent) "
+            f"VALUES ('k', 'o', 'd', 'p', '', {at}, 3)",
+            f"INSERT INTO postings (org_id, kind, amount, key, at) VALUES ('o', 'grant', 100, 'g', {at})",
+        ):
+            await connection.exec_driver_sql(statement)
+
+    await database.write(fill)
+    assert await database.upgrade() is True
+    assert (await SqlAudit(database).audit()).differences == ()
+    (key,) = await SqlAccounts(database, FakeClock()).keys()
+    assert (key.id, key.max_concurrent) == ("k", 3)
+    store = SqlSessions(database)
+    opened = SessionOpened("sess_1", "o", "k", "agent", "aria", None, datetime(2026, 1, 1, tzinfo=UTC))
+    assert await store.keep([opened]) == 0
+    assert [kept.opened for kept in await store.sessions(limit=9)] == [opened]
     await database.aclose()

@@ -199,7 +199,14 @@ def _sqlite_engine(url: URL, *, connections: int, timeout_s: float, **options: A
     def prepare(connection: Any, _record: object) -> None:
         # The driver's own BEGIN is deferred: it takes the write lock late, where waiting for it is no longer possible.
         connection.isolation_level = None
-        pragmas = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {wait_ms}")
+        # secure_delete: what is erased is overwritten, not only forgotten.
+        pragmas = (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            f"busy_timeout = {wait_ms}",
+        )
         try:
             cursor = connection.cursor()
             for pragma in pragmas:

@@ -1,4 +1,4 @@
-"""The tables of keys, credits and requests that are billed once.
+"""The tables of keys, credits, requests that are billed once, and of what was said in sessions.
 
 Money is whole micro-credits in 64-bit integers; nothing here is ever a float. `postings` is the ledger: rows are added,
 never changed (triggers in the migrations refuse it), and every balance can be computed from them:
@@ -16,6 +16,7 @@ from enum import StrEnum
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -28,10 +29,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration. A database at it is used as it is; Alembic, 0.3 s to import, stays out of the start."""
 
 BALANCE_LIMIT = 2**62
@@ -247,3 +250,51 @@ Index(
     sqlite_where=idempotency.c.state == "running",
     postgresql_where=idempotency.c.state == "running",
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("org_id", String(32), ForeignKey("organizations.id"), nullable=False),
+    Column("key_id", String(32), ForeignKey("api_keys.id"), nullable=False),
+    Column("surface", String(32), nullable=False),
+    Column("voice", Text, nullable=False),
+    Column("language", Text),
+    Column("started_at", UtcDateTime, nullable=False, index=True),
+    Column("ended_at", UtcDateTime),
+    Column("end_reason", String(16)),
+    Index("ix_sessions_org_id_started_at", "org_id", "started_at"),
+)
+"""Calls, for as long as `transcripts.keep_days` says.
+
+`ended_at` is null while one goes on, and for good where its server died before it was over.
+"""
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("session_id", String(64), ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("reply", Integer, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False, index=True),
+    Column("ended_by", String(16)),
+    Column("heard", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("spoken", Text, nullable=False),
+    Column("reply_language", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("latency", JSON, nullable=False),
+    Column("speech_ms", BigInteger, nullable=False),
+    Column("played_ms", BigInteger, nullable=False),
+    Column("suspected", Integer, nullable=False),
+    Column("guessed", Boolean, nullable=False),
+    Column("discarded", Integer, nullable=False),
+    UniqueConstraint("session_id", "reply"),
+)
+"""What was said and answered in a session, one row a reply: calls.TurnRecord, whose docstrings tell the columns.
+
+`latency` is stage -> [start, end] in milliseconds after `ended_at`, without the stages that were not.
+"""

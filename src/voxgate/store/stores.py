@@ -11,6 +11,7 @@ from voxgate.store.database import Database
 from voxgate.store.idempotency import SqlIdempotency
 from voxgate.store.keys import SqlKeys
 from voxgate.store.ledger import SqlLedger
+from voxgate.store.sessions import SqlSessions
 from voxgate.store.spending import SqlSpending
 from voxgate.store.usage import SqlUsage
 
@@ -29,6 +30,7 @@ class Stores:
     idempotency: SqlIdempotency
     spending: SqlSpending
     usage: SqlUsage
+    sessions: SqlSessions
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -44,4 +46,5 @@ class Stores:
             idempotency=SqlIdempotency(database, clock, ledger),
             spending=SqlSpending(database),
             usage=SqlUsage(database),
+            sessions=SqlSessions(database),
         )
