@@ -1,6 +1,6 @@
 """Hearing while one speaks: how soon words are shown, how often they are taken back, and how late finals come.
 
-    python benchmarks/partials.py [english] [calm] [whisper]
+    python benchmarks/partials.py [english] [calm] [whisper] [crowd]
 
 Without names, everything. Recordings of VOXGATE_SHARED are fed in real time, in windows of 32 ms, through the voice
 detector, as a live session would be: it takes as long as they last. A word counts as said where the engine's own word
@@ -37,6 +37,8 @@ from voxgate.text.wer import normalize
 
 _LONG = 8 * SPEECH_RATE
 _GAP = SPEECH_RATE // 4
+CROWDS = (1, 4, 8, 12, 16)
+_APART_S = 0.37  # so that not everybody begins, and ends, at once
 _END = SPEECH_RATE * 6 // 10  # what follows a clip, so that its end is found
 
 
@@ -249,9 +251,34 @@ async def whisper() -> bool:
     return all(met)
 
 
+async def crowd() -> bool:
+    """Moonshine with more and more people who speak at once; reported only."""
+    vad = await silero_vad.create(EngineContext("vad", {}, NoMetrics(), 1), silero_vad.Settings())
+    recordings = clips("en")
+    print("| speakers | word end to first partial, p50 / p95 | decision to final, p50 / p95 | partials given up |")
+    print("|---|---|---|---|")
+    for speakers in CROWDS:
+        async with engine(moonshine_stt) as ours:
+
+            async def one(number: int, ours: Engine = ours) -> list[Heard]:
+                await asyncio.sleep(number * _APART_S)
+                return await speak(ours, vad, recordings[number % len(recordings)], "en", Partials.FAST)
+
+            heard = [each for some in await asyncio.gather(*map(one, range(speakers))) for each in some]
+            lags = percentiles(lag for each in heard for lag in each.lags())
+            waited = percentiles(each.waited for each in heard)
+            print(f"| {speakers} | {lags} | {waited} | {ours.metrics.events['partial_shed']} |")
+    return True
+
+
 async def main(names: Sequence[str]) -> int:
     """Run the parts named; 1 where a target is missed."""
-    parts: dict[str, Callable[[], Awaitable[bool]]] = {"english": english, "calm": calm, "whisper": whisper}
+    parts: dict[str, Callable[[], Awaitable[bool]]] = {
+        "english": english,
+        "calm": calm,
+        "whisper": whisper,
+        "crowd": crowd,
+    }
     if not set(names) <= parts.keys():
         sys.exit(__doc__)
     met = []
