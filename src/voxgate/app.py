@@ -35,6 +35,7 @@ from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
 from voxgate.services.usage import UsageReports
+from voxgate.services.warming import warm
 
 if TYPE_CHECKING:  # SQLAlchemy takes a third of a second to import: only those who open a database pay for it
     from voxgate.store.database import Database
@@ -326,7 +327,7 @@ async def serve(what: Plan, *, on_key: Callable[[str], None], on_ready: Callable
                 on_key(created.key)
 
             async def load() -> None:
-                await server.room.start()
+                await asyncio.gather(server.room.start(), asyncio.to_thread(warm))
                 on_ready(Started(listener.url, server.room, await _make_hello(server.room, what.data_dir)))
 
             loading = asyncio.create_task(load())
