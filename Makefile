@@ -51,5 +51,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing what the tests need …"
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[espeak,postgres,dev]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[espeak,postgres,tracing,dev]'
 	@touch $@

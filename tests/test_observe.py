@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import ValidationError
 
 from voxgate.observe import CONTENT_TYPE, LogSettings, NoMetrics, ObserveSettings, Prometheus, configure_logging
 
@@ -169,3 +170,24 @@ def test_sockets_are_counted_by_path_while_they_are_open() -> None:
     assert measured["voxgate_socket_messages_totaldirection=received,path=/v1/realtime"] == 6
     assert measured["voxgate_socket_messages_totaldirection=sent,path=/v1/realtime"] == 1
     assert measured["voxgate_socket_closes_totalcode=1008,path=/v1/realtime"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("", ""),
+        ("http://localhost:4318", "http://localhost:4318"),
+        ("https://otel.example.com/tenant/", "https://otel.example.com/tenant"),
+        ("http://localhost:4318/v1/traces", "http://localhost:4318"),
+    ],
+)
+def test_the_address_of_a_collector(given: str, kept: str) -> None:
+    assert ObserveSettings(otlp_endpoint=given).otlp_endpoint == kept
+
+
+@pytest.mark.parametrize(
+    "bad", ["localhost:4318", "grpc://h:4317", "http://", "http://u:p@h", "http://h?k=v", "http://h#x"]
+)
+def test_what_is_no_address_of_a_collector(bad: str) -> None:
+    with pytest.raises(ValidationError, match="otlp_endpoint"):
+        ObserveSettings(otlp_endpoint=bad)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from pydantic import Field
+from pydantic import Field, field_validator
 from structlog.dev import plain_traceback
 from structlog.typing import Processor
 
@@ -37,6 +38,18 @@ class ObserveSettings(Settings):
 
     loop_lag_interval_s: float = Field(default=0.5, gt=0)
     """How often the delay of the event loop is sampled."""
+    otlp_endpoint: str = ""
+    """Address of an OpenTelemetry collector, such as `http://localhost:4318` (OTLP over HTTP; `/v1/traces` is added),
+    that each turn of a call is sent to as a trace; empty: nothing is sent. Needs `voxgate[tracing]`."""
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        odd = parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc
+        if value and (odd or parts.query or parts.fragment):
+            raise ValueError("must be an address such as http://localhost:4318, without a password in it")
+        return value.rstrip("/").removesuffix("/v1/traces")
 
 
 def configure_logging(settings: LogSettings) -> None:
