@@ -1,10 +1,12 @@
-"""Clients of the two sockets who send anything in any order, and what a server owes them all the same."""
+"""Clients of the two sockets who send anything in any order, what they are owed all the same, and their neighbour."""
 
 import asyncio
 import base64
 import contextlib
 import json
 import random
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.e2e.live import BYTES_A_MS
+from tests.serving import Server
 
 STOP = '{"type": "session.stop"}'
 NOT_JSON = ("", "{", "null", "[]", '"session.start"', "1e999", '{"type": 7}', '{"a": ' * 500, "\x00", "{}", "\ud7ff")
@@ -246,3 +249,41 @@ class SpeechClient(Hostile):
         assert credits_ == -(-units.get("audio_ms", 0) // 60_000), self
         if self.careful:
             assert units.get("audio_ms", 0) >= self.received / self.BYTES_A_MS - 1, f"heard and not billed: {self}"
+
+
+class Neighbour:
+    """A well-behaved session beside the others: it says something, commits, and waits for its final."""
+
+    def __init__(self) -> None:
+        self.took_s: list[float] = []
+        """From each commit to its final."""
+
+    @contextlib.asynccontextmanager
+    async def talking(self, server: Server) -> AsyncIterator[None]:
+        """While the block runs, all the time."""
+        address = server.url.replace("http", "ws") + "/v1/realtime"
+        over = asyncio.Event()
+        task = asyncio.create_task(self._talk(address, server.key, over))
+        yield
+        over.set()
+        await task
+
+    async def _talk(self, address: str, key: str, over: asyncio.Event) -> None:
+        async with connect(address, additional_headers={"X-API-Key": key}) as ws:
+
+            async def until_told(kind: str) -> dict[str, Any]:
+                while (message := json.loads(await ws.recv()))["type"] != kind:
+                    assert message["type"] != "error", message
+                return dict(message)
+
+            await ws.send('{"type": "session.start", "model": "steady", "turn_detection": null}')
+            await until_told("session.ready")
+            while not over.is_set():
+                await ws.send(LiveClient.SOUND)
+                await ws.send('{"type": "audio.commit"}')
+                began = time.monotonic()
+                assert (await until_told("transcript.final"))["text"] == "This is what the script says."
+                self.took_s.append(time.monotonic() - began)
+                await asyncio.sleep(0.5)
+            await ws.send('{"type": "session.stop"}')
+            await until_told("session.closed")

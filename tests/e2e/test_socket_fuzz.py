@@ -1,19 +1,15 @@
 """Ten thousand sequences of any messages: the server lives, a neighbour notices nothing, every session is billed."""
 
 import asyncio
-import contextlib
 import itertools
-import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
 
-from tests.e2e.hostile import Hostile, LiveClient, SpeechClient
+from tests.e2e.hostile import Hostile, LiveClient, Neighbour, SpeechClient
 from tests.e2e.real import look_through, resident_mib, until
 from tests.serving import SCRIPTED, Server
 
@@ -59,44 +55,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield running
     assert running.stop() == 0
     look_through(running)
-
-
-class Neighbour:
-    """A well-behaved session beside the others: it says something, commits, and waits for its final."""
-
-    def __init__(self) -> None:
-        self.took_s: list[float] = []
-        """From each commit to its final."""
-
-    @contextlib.asynccontextmanager
-    async def talking(self, server: Server) -> AsyncIterator[None]:
-        """While the block runs, all the time."""
-        address = server.url.replace("http", "ws") + "/v1/realtime"
-        over = asyncio.Event()
-        task = asyncio.create_task(self._talk(address, server.key, over))
-        yield
-        over.set()
-        await task
-
-    async def _talk(self, address: str, key: str, over: asyncio.Event) -> None:
-        async with connect(address, additional_headers={"X-API-Key": key}) as ws:
-
-            async def until_told(kind: str) -> dict[str, Any]:
-                while (message := json.loads(await ws.recv()))["type"] != kind:
-                    assert message["type"] != "error", message
-                return dict(message)
-
-            await ws.send('{"type": "session.start", "model": "steady", "turn_detection": null}')
-            await until_told("session.ready")
-            while not over.is_set():
-                await ws.send(LiveClient.SOUND)
-                await ws.send('{"type": "audio.commit"}')
-                began = time.monotonic()
-                assert (await until_told("transcript.final"))["text"] == "This is what the script says."
-                self.took_s.append(time.monotonic() - began)
-                await asyncio.sleep(0.5)
-            await ws.send('{"type": "session.stop"}')
-            await until_told("session.closed")
 
 
 async def crowd(url: str, key: str, sequences: int, seeds: Iterator[int]) -> list[Hostile]:
