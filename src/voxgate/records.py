@@ -1,4 +1,4 @@
-"""What is kept of calls: who called when, and each exchange. Values, and the port between service and store."""
+"""What is kept of calls: who called when, and each exchange. Values, and their ports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +49,22 @@ class KeptSession:
     """Why it ended; None with `ended_at`."""
     turns: int
     """How many exchanges are on record."""
+
+
+class Record(Protocol):
+    """Who writes the record. No method waits, or raises."""
+
+    def open(self, session: SessionOpened) -> None:
+        """A call begins; before its first turn."""
+        ...
+
+    def turn(self, record: TurnRecord) -> None:
+        """A reply is over: what makes the record a `ports.CallObserver`."""
+        ...
+
+    def close(self, session: str, reason: EndReason) -> None:
+        """The call is over. Once more changes nothing."""
+        ...
 
 
 class SessionStore(Protocol):
