@@ -19,6 +19,7 @@ from voxgate.observe import LogSettings, ObserveSettings
 from voxgate.services.billing import PriceSettings
 from voxgate.services.routing import RoutingSettings, VoiceSettings
 from voxgate.services.sweeping import LedgerSettings
+from voxgate.services.transcripts import TranscriptSettings
 
 CONFIG_NAME = "voxgate.toml"
 """The configuration file of the folder one stands in, where no other is named."""
@@ -92,6 +93,7 @@ class VoxgateSettings(Settings):
     limits: LimitSettings = LimitSettings()
     prices: PriceSettings = PriceSettings()
     ledger: LedgerSettings = LedgerSettings()
+    transcripts: TranscriptSettings = TranscriptSettings()
     models: ModelSettings = ModelSettings()
     routing: RoutingSettings = RoutingSettings()
     voices: VoiceSettings = VoiceSettings()
