@@ -27,14 +27,16 @@ from voxgate.gateways.socket_routes import routes
 from voxgate.gateways.sockets import Sockets
 from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
-from voxgate.ports import AudioDecoder, Metrics, TurnDetector, Vad
+from voxgate.ports import AudioDecoder, CallObserver, Metrics, TurnDetector, Vad
 from voxgate.services.accounts import Accounts
 from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Idempotency
 from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
+from voxgate.services.transcripts import Transcripts
 from voxgate.services.usage import UsageReports
+from voxgate.tracing import open_traces
 from voxgate.services.warming import warm
 
 if TYPE_CHECKING:  # SQLAlchemy takes a third of a second to import: only those who open a database pay for it
@@ -237,6 +239,10 @@ class Assembled:
     metrics: Prometheus
     sweeper: Sweeper
     """Not started yet."""
+    record: Transcripts
+    """Where calls are opened and closed."""
+    observers: tuple[CallObserver, ...]
+    """Who is told of every turn: the record, and the traces where a collector is configured."""
 
 
 @asynccontextmanager
@@ -266,6 +272,14 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         idempotency = Idempotency(stores.idempotency)
         sweeper = Sweeper(stores.ledger, stores.books, idempotency, clock, what.settings.ledger)
         stack.push_async_callback(sweeper.aclose)
+        record = Transcripts(stores.sessions, clock, what.settings.transcripts)
+        stack.push_async_callback(record.aclose)
+        await stack.enter_async_context(_beside(record.run()))
+        observers: tuple[CallObserver, ...] = (record,)
+        if endpoint := what.settings.observe.otlp_endpoint:
+            traces = open_traces(endpoint, clock)
+            stack.push_async_callback(traces.aclose)
+            observers = (record, traces)
         admission = Admission(stores.credentials, what.settings.limits, clock)
         await stack.enter_async_context(_beside(admission.live.run()))
         ledger = DailyLimits(stores.ledger, stores.spending, clock)
@@ -300,7 +314,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         api = build(rest, allowed_origins=address.allowed_origins, public_url=address.public_url)
         shell = SocketShell(api, routes(sockets), sockets, allowed_origins=address.allowed_origins)
         app = TrustedProxies(shell, parse_networks(address.trusted_proxies))
-        yield Assembled(app, room, accounts, metrics, sweeper)
+        yield Assembled(app, room, accounts, metrics, sweeper, record, observers)
 
 
 @dataclass(frozen=True, slots=True)
