@@ -37,6 +37,8 @@ class CallRequest:
     """The exact silence that ends a turn; None: it is judged."""
     stall_ms: int = 700
     """Audio that does not arrive for so long ends the turn."""
+    rate: int = 24_000
+    """Samples per second of all audio that is sent."""
     echo_guard: bool = False
     """Whether the client has no echo cancellation, so that the bot may hear itself."""
 
@@ -263,7 +265,7 @@ class Latency:
     endpointing: Stage | None = None
     """From the last sound to the decision that the turn is over."""
     stt_final: Stage | None = None
-    """From the moment the transcript was asked for, on a guess or for good, to its being known."""
+    """From the decision to the final transcript; from the last sound, where it was known in the pause already."""
     first_token: Stage | None = None
     """From the question to the model to its first text."""
     first_clause: Stage | None = None
