@@ -36,8 +36,8 @@ from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
 from voxgate.services.transcripts import Transcripts
 from voxgate.services.usage import UsageReports
-from voxgate.tracing import open_traces
 from voxgate.services.warming import warm
+from voxgate.tracing import open_traces
 
 if TYPE_CHECKING:  # SQLAlchemy takes a third of a second to import: only those who open a database pay for it
     from voxgate.store.database import Database
