@@ -7,6 +7,7 @@ import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -15,9 +16,12 @@ import pytest
 
 from tests.conftest import Recorder
 from tests.serving import SCRIPTED, Server
-from voxgate.app import HELLO, EngineRoom, Started, open_engines, open_store, serve
+from voxgate.app import HELLO, EngineRoom, Started, assemble, open_engines, open_store, serve
+from voxgate.calls import EndReason, Latency, Outcome, TurnRecord
 from voxgate.errors import Code, ConfigError, EngineError, StoreError
 from voxgate.planning import Plan, load_settings, plan
+from voxgate.records import SessionOpened
+from voxgate.store.sessions import SqlSessions
 
 QUIET = (
     SCRIPTED + '[server]\nport = 0\n[voices.aliases.valsea-default]\ngender = "neutral"\nuse = ["scripted_tts/tone"]\n'
@@ -241,3 +245,64 @@ def test_what_a_start_imports_is_light(module: str, absent: tuple[str, ...]) -> 
     code = f"import {module}, sys\nprint([name for name in {absent!r} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown == "[]\n", "import it in the function that uses it"
+
+
+# the record of calls
+
+
+def _turn(session: str, at: datetime) -> TurnRecord:
+    return TurnRecord(
+        call=session,
+        turn=1,
+        reply=1,
+        ended_at=at,
+        ended_by="typed",
+        heard="swordfish",
+        language="en",
+        purpose="answer",
+        text="",
+        spoken="",
+        reply_language="en",
+        outcome=Outcome.HEARD,
+        latency=Latency(),
+        speech_ms=0,
+        played_ms=1,
+        suspected=0,
+        guessed=False,
+        discarded=0,
+    )
+
+
+async def test_a_server_records_calls_and_erases_what_is_too_old(tmp_path: Path) -> None:
+    what = await planned(tmp_path, QUIET + "[transcripts]\nkeep_days = 3\n")
+    now = datetime.now(UTC)
+    async with assemble(what) as server:
+        created = await server.accounts.ensure_development_org()
+        assert created is not None
+        [key] = await server.accounts.keys()
+        [org] = await server.accounts.organizations()
+        for session, at in (("sess_old", now - timedelta(days=4)), ("sess_new", now)):
+            server.record.open(SessionOpened(session, org.id, key.id, "agent", "aria", "en", at))
+            for observer in server.observers:
+                observer.turn(_turn(session, at))
+        server.record.close("sess_new", EndReason.SERVER)
+    async with open_store(what.settings) as (database, _):
+        written = await SqlSessions(database).sessions(limit=9)
+        assert [(kept.opened.id, kept.turns, kept.reason) for kept in written] == [
+            ("sess_new", 1, EndReason.SERVER),
+            ("sess_old", 1, None),
+        ], "what waited was written when the server stopped"
+    async with assemble(what) as server:
+        assert await server.record.sweep() in (0, 2), "0: the server's own sweep was first"
+        async with open_store(what.settings) as (database, _):
+            assert [kept.opened.id for kept in await SqlSessions(database).sessions(limit=9)] == ["sess_new"]
+
+
+async def test_nothing_is_traced_unless_a_collector_is_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    async with assemble(await planned(tmp_path)) as server:
+        assert server.observers == (server.record,)
+    async with assemble(await planned(tmp_path, QUIET + '[observe]\notlp_endpoint = "http://127.0.0.1:9"\n')) as server:
+        assert [type(observer).__name__ for observer in server.observers] == ["Transcripts", "Traces"]
