@@ -91,6 +91,7 @@ async def served(
     tls: ssl.SSLContext | None = None,
     origins: tuple[str, ...] = ("*",),
     proxies: tuple[str, ...] = (),
+    subprotocols: tuple[str, ...] = (),
     **limits: float,
 ) -> AsyncIterator[Served]:
     """One handler at both paths; the speech socket takes its credential as a first message too."""
@@ -99,7 +100,7 @@ async def served(
     admission = Admission(keys, settings, clock)
     unused = cast(Any, None)
     sockets = Sockets(admission, unused, unused, settings, metrics, clock, 1, unused, unused)
-    routes = {LIVE: Route(handler), SPEECH: Route(handler, token_first=True)}
+    routes = {LIVE: Route(handler, subprotocols=subprotocols), SPEECH: Route(handler, token_first=True)}
     shell = SocketShell(_nowhere, routes, sockets, allowed_origins=origins)
     watching = asyncio.create_task(admission.live.run())
     try:

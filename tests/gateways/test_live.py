@@ -114,6 +114,7 @@ async def test_the_other_dialect_is_refused_in_words(server: LiveHouse, query: s
     offered = None if query else [Subprotocol("realtime"), Subprotocol("openai-beta.realtime-v1")]
     headers = {"X-API-Key": server.inside.key}
     async with connect(server.url + PATH + query, additional_headers=headers, subprotocols=offered) as wire:
+        assert wire.subprotocol == (None if query else "realtime")  # or browsers would break off unread
         rest, code = await Client(wire).rest()
     assert [(message["type"], message["code"]) for message in rest] == [("error", "UNSUPPORTED_MODEL")]
     assert "not spoken here yet" in rest[0]["message"]

@@ -7,6 +7,7 @@ import pytest
 import websockets
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from tests.gateways.socket_server import KEY, LIVE, SPEECH, Served, served
 from voxgate.domain import Principal
@@ -304,3 +305,11 @@ async def test_a_session_that_will_not_end_is_cut_when_the_server_has_waited_lon
         reading = asyncio.create_task(client.rest())
         await began.wait()
     assert await asyncio.wait_for(reading, 5) == []
+
+
+async def test_a_route_takes_up_the_first_subprotocol_it_knows_and_no_other() -> None:
+    async with served(whoami, subprotocols=("b", "c")) as server:
+        for offered, taken in ((["a", "c", "b"], "c"), (["a"], None), (None, None)):
+            names = None if offered is None else [Subprotocol(name) for name in offered]
+            async with websockets.connect(server.at(), subprotocols=names) as client:
+                assert client.subprotocol == taken

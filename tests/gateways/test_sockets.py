@@ -38,7 +38,7 @@ class Cable:
         self.inbox.extend(messages)
         self.wake()
 
-    def accept(self, limits: LimitSettings) -> None:
+    def accept(self, limits: LimitSettings, subprotocol: str | None = None) -> None:
         raise AssertionError("a peer is accepted already")
 
     def refuse(self, status: int, body: bytes) -> None:

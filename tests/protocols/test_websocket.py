@@ -219,6 +219,16 @@ def test_a_handshake_is_answered_with_its_hash() -> None:
     assert (b"x-name", "Zoë".encode("latin-1")) in made.headers
 
 
+def test_subprotocols_are_offered_in_order_in_one_field_or_several() -> None:
+    made = read_handshake(request(sec_websocket_protocol="realtime, x.y-1 ,,"))
+    assert isinstance(made, Handshake)
+    assert made.subprotocols == ("realtime", "x.y-1")
+    twice = request(sec_websocket_protocol="a").replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: b\r\n\r\n")
+    made = read_handshake(twice)
+    assert isinstance(made, Handshake)
+    assert made.subprotocols == ("a", "b")
+
+
 def test_another_implementation_takes_our_answer() -> None:
     client = ClientProtocol(parse_uri("ws://localhost/x"))
     client.send_request(client.connect())

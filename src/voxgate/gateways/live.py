@@ -33,7 +33,9 @@ from voxgate.text.hints import hint_terms
 _log = structlog.get_logger(__name__)
 
 _OTHER_DIALECT: Final = "gpt-realtime"
-"""What the models of OpenAI's Realtime API are called; its subprotocol is `realtime`."""
+"""What the models of OpenAI's Realtime API are called."""
+SUBPROTOCOL: Final = "realtime"
+"""Its subprotocol, which its clients in browsers offer beside others."""
 
 
 def live(sockets: Sockets) -> Handler:
@@ -42,7 +44,7 @@ def live(sockets: Sockets) -> Handler:
     async def session(peer: Peer, principal: Principal) -> None:
         model = dict(parse_qsl(peer.query.decode("latin-1"))).get("model", "")
         offered = {name.strip() for name in peer.headers.get("sec-websocket-protocol", "").split(",")}
-        if model.startswith(_OTHER_DIALECT) or "realtime" in offered:
+        if model.startswith(_OTHER_DIALECT) or SUBPROTOCOL in offered:
             await _refuse_dialect(peer)
         else:
             await _Live(sockets, peer, principal, model or DEFAULT_MODEL).run()

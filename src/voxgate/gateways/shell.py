@@ -52,7 +52,8 @@ class SocketShell:
         elif origin is not None and not self._origins & {"*", origin}:
             refused = RefusedError("pages of this origin may not open sockets here (server.allowed_origins)")
         else:
-            wire.accept(self._sockets.limits)
+            taken = (name for name in scope["subprotocols"] if name in route.subprotocols)
+            wire.accept(self._sockets.limits, next(taken, None))
             await self._serve(wire, scope, route)
             return
         wire.refuse(STATUS[refused.code].http, orjson.dumps(envelope(refused)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from voxgate.gateways.live import live
+from voxgate.gateways.live import SUBPROTOCOL, live
 from voxgate.gateways.sockets import Route, Sockets
 from voxgate.gateways.speaking import speaking
 
@@ -12,4 +12,4 @@ LIVE, SPEECH = "/v1/realtime", "/v1/realtime/tts"
 
 def routes(sockets: Sockets) -> Mapping[str, Route]:
     """Path -> what answers there. A new one has to be opened to client secrets in `auth.SCOPED`, on purpose."""
-    return {LIVE: Route(live(sockets)), SPEECH: Route(speaking(sockets), token_first=True)}
+    return {LIVE: Route(live(sockets), subprotocols=(SUBPROTOCOL,)), SPEECH: Route(speaking(sockets), token_first=True)}

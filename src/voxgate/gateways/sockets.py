@@ -49,6 +49,9 @@ class Route:
     handler: Handler
     token_first: bool = False
     """Whether a client without a credential in its handshake may send `{"token": KEY}` as its first message."""
+    subprotocols: tuple[str, ...] = ()
+    """Those of a handshake that are answered. Browsers and Node's `ws` break off where they offered some and none was
+    taken up, before they have read a message: also one that is only told why it cannot be served has to be here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ class Wire(Protocol):
         """Nothing more will come, beyond what is in the inbox."""
         ...
 
-    def accept(self, limits: LimitSettings) -> None:
-        """Answer the handshake, and begin to read."""
+    def accept(self, limits: LimitSettings, subprotocol: str | None = None) -> None:
+        """Answer the handshake, and begin to read. `subprotocol`: the one taken up, which the client offered."""
 
     def refuse(self, status: int, body: bytes) -> None:
         """Answer the handshake with an HTTP error and a JSON body instead."""

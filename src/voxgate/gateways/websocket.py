@@ -160,7 +160,7 @@ class SocketProtocol(asyncio.Protocol):
         """Nothing more will come, beyond what is in the inbox."""
         return self._discarding or (self._over and self.reading)
 
-    def accept(self, limits: LimitSettings) -> None:
+    def accept(self, limits: LimitSettings, subprotocol: str | None = None) -> None:
         """Answer the handshake, and begin to read."""
         if self._handshake is None or self._reader is not None:
             raise MisuseError("a handshake is answered once")
@@ -170,6 +170,7 @@ class SocketProtocol(asyncio.Protocol):
             (b"upgrade", b"websocket"),
             (b"connection", b"Upgrade"),
             (b"sec-websocket-accept", self._handshake.accept),
+            *(((b"sec-websocket-protocol", subprotocol.encode("latin-1")),) if subprotocol else ()),
             *self._state.default_headers,
         )
         self._write(_head(b"101 Switching Protocols", fields))
@@ -269,7 +270,7 @@ class SocketProtocol(asyncio.Protocol):
             "path": request.path,
             "query_string": request.query,
             "headers": request.headers,
-            "subprotocols": [],
+            "subprotocols": list(request.subprotocols),
             "state": {},
             WIRE: self,
         }

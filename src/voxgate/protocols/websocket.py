@@ -37,6 +37,8 @@ class Handshake:
     """Names in lower case."""
     accept: bytes
     """What `Sec-WebSocket-Accept` answers it with."""
+    subprotocols: tuple[str, ...] = ()
+    """What it offers to speak, the favourite first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ def read_handshake(head: bytes) -> Handshake | BadHandshake:
         return BadHandshake(400, "Sec-WebSocket-Key must be 16 bytes in base64")
     accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
     path, _, query = target.partition(b"?")
-    return Handshake(unquote(path.decode("latin-1")), query, headers, accept)
+    offers = b",".join(value for name, value in headers if name == b"sec-websocket-protocol").decode("latin-1")
+    subprotocols = tuple(filter(None, (offer.strip() for offer in offers.split(","))))
+    return Handshake(unquote(path.decode("latin-1")), query, headers, accept, subprotocols)
 
 
 def write_frame(opcode: int, payload: bytes) -> bytes:
