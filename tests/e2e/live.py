@@ -32,13 +32,13 @@ def clip(path: Path) -> bytes:
         return bytes(reader.readframes(reader.getnframes()))
 
 
-def wav(pcm: bytes) -> bytes:
+def wav(pcm: bytes, *, rate: int = SPEECH_RATE) -> bytes:
     """The samples as a WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(2)
-        writer.setframerate(SPEECH_RATE)
+        writer.setframerate(rate)
         writer.writeframes(pcm)
     return file.getvalue()
 
