@@ -125,7 +125,10 @@ class ChatAnswer(Protocol):
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """Answers in OpenAI's chat dialect."""
+    """Answers in OpenAI's chat dialect.
+
+    One that is somebody else's, who charges for each token, says so by an attribute `remote` that is true.
+    """
 
     model: str
     """The name `response.model` carries."""

@@ -79,6 +79,7 @@ class OpenAILanguageModel:
 
     def __init__(self, name: str, settings: OpenAISettings, key: str, client: "httpx.AsyncClient", metrics: Metrics):
         self.model = settings.model or settings.host
+        self.remote = settings.host not in _LOCAL_HOSTS
         self._name = name
         self._settings = settings
         self._key = key

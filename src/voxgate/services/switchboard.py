@@ -4,6 +4,7 @@ Pure rules over the engines that are running. Where nothing fits, the error says
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -86,10 +87,11 @@ class Switchboard:
                 heard.setdefault(tag, (running.name, quality))
         return heard
 
-    def ears(self, model: str, language: str | None) -> Ears:
+    def ears(self, model: str, language: str | None, *, default: Language | None = None) -> Ears:
         """The recognizers for a model name and a language, or several languages separated by commas.
 
-        None: the language in the model's name. Neither, or `auto`: told apart among the languages that are heard well.
+        None: the language in the model's name. Neither, or `auto`: told apart among the languages that are heard well,
+        `default` (None: the configured one) until something is known.
         Raises PeerError (unknown names), EngineError `engine_unavailable` (what is configured does not run).
         """
         target = self._target(model, HEARING, "transcribes")
@@ -102,7 +104,7 @@ class Switchboard:
             raise self._unavailable(names, "transcription")
         every = (each.engine for each in self.engines.values())
         identifier = next((engine for engine in every if isinstance(engine, LanguageIdentifier)), None)
-        return choose_ears(running, wanted, self.default_language, identifier)
+        return choose_ears(running, wanted, default or self.default_language, identifier)
 
     def _language_of(self, model: str) -> tuple[Language, ...]:
         """The language in a model's name, if there is one. Raises PeerError."""
@@ -156,6 +158,17 @@ class Switchboard:
         raise RefusedError(
             f"the voice {voice!r} is not licensed for commercial use without doubt, and voices.commercial_only is set"
         )
+
+    def mouths(self, model: str, voice: str) -> dict[str, Mouth]:
+        """For each language that a voice name speaks, the engine and its voice, as `mouth` answers. Raises as that."""
+        found = {}
+        for tag in sorted(self._spoken_by(voice)):
+            with suppress(RefusedError):  # another language of the voice may be licensed
+                found[tag] = self.mouth(model, voice, tag, "")
+        if not found:
+            first = self.mouth(model, voice, None, "")  # says why there is none
+            found[first.language] = first
+        return found
 
     def _candidates(self, voice: str) -> list[tuple[str, Voice, tuple[str, ...]]]:
         """(engine, voice, languages it may be used for), best first. Raises PeerError for an unknown name."""
