@@ -43,3 +43,22 @@ def test_who_is_told_to_come_back_is_told_when() -> None:
     assert retry_after_s(RefusedError("x", code=Code.BUSY, retry_after_s=2)) == 2
     assert retry_after_s(EngineError("x", engine="e", retry_after_s=9)) == 9
     assert retry_after_s(RefusedError("x", code=Code.INSUFFICIENT_CREDITS)) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (Code.INVALID_API_KEY, "authentication_error"),
+        (Code.PERMISSION_DENIED, "authorization_error"),
+        (Code.INSUFFICIENT_CREDITS, "authorization_error"),
+        (Code.INVALID_VALUE, "validation_error"),
+        (Code.UNSUPPORTED_LANGUAGE, "validation_error"),
+        (Code.TOO_LARGE, "validation_error"),
+        (Code.INVALID_AUDIO, "audio_error"),
+        (Code.SESSION_ALREADY_STARTED, "session_error"),
+        (Code.ENGINE_UNAVAILABLE, "session_error"),
+    ],
+)
+def test_the_five_types_of_the_agent(code: Code, kind: str) -> None:
+    assert STATUS[code].agent == kind
+    assert len({status.agent for status in STATUS.values()}) == 5
