@@ -174,11 +174,14 @@ class Conversation:
                     if self._floor.standing.hears:
                         await self._person.hear(samples)
                 case calls.RecordingEnded():
+                    await self._person.listener.caught_up()
                     self._person.recording_ended()
                 case calls.TextIn(text=text):
                     self._typed = text
                     self._floor.happen(Kind.TYPED)
                 case calls.ControlIn(action=action):
+                    if action in {Control.STOP_LISTENING, Control.PAUSE}:  # what was said before counts
+                        await self._person.listener.caught_up()
                     self._control(action)
                 case calls.PlayedIn(reply=number, samples=samples):
                     self._replies.played(number, samples)
@@ -187,6 +190,7 @@ class Conversation:
                 case calls.AnnounceIn(what=what):
                     self._announce(what)
                 case calls.Dropped():
+                    await self._person.listener.caught_up()
                     self._dropped()
                 case calls.Returned():
                     self._returned()

@@ -36,6 +36,8 @@ class Turn:
     """Whether the transcript so far is wanted (Act.HEAR_SO_FAR)."""
     guess: str | None = None
     """What the reply is made on that is being prepared."""
+    tried: str | None = None
+    """What was guessed last in this pause: where that reply failed, the next is made when the turn is over."""
     awaited: int = 0
     """Finals of it that are under way."""
     unclear: bool = False

@@ -117,6 +117,7 @@ class Listener:
         self._recent: deque[Samples] = deque(maxlen=_KEPT_S * SPEECH_RATE // vad.window)
         self._keeps = keeps_audio
         self._in_turn = False
+        self._judging = False
         self.received = 0
         """Samples that were handed over, judged or not."""
 
@@ -143,7 +144,7 @@ class Listener:
     @property
     def busy(self) -> bool:
         """Whether there is audio that nobody has judged yet."""
-        return bool(self._waiting)
+        return self._judging or bool(self._waiting)
 
     def recent(self) -> Samples:
         """The turn so far with the pause behind it, its last 8 s at most."""
@@ -177,6 +178,12 @@ class Listener:
             self._room.clear()
             await self._room.wait()
 
+    async def caught_up(self) -> None:
+        """Returns when everything that was handed over is judged."""
+        while self._judging or self._waiting:
+            self._room.clear()
+            await self._room.wait()
+
     async def run(self) -> None:
         """Hear, until cancelled."""
         while True:
@@ -204,9 +211,12 @@ class Listener:
                     await self._news.wait()
                     in_a_row = 0
                     continue
-                window = self._waiting.popleft()
-                self._room.set()
-                await session.feed(window)
+                self._judging = True
+                try:
+                    await session.feed(self._waiting.popleft())
+                finally:
+                    self._judging = False
+                    self._room.set()
                 in_a_row += 1
                 if in_a_row % _AT_ONCE == 0:
                     await asyncio.sleep(0)

@@ -95,7 +95,7 @@ class Person:
         if self._floor.state in TALKING | OVER:
             self._cues.goes_on(pause)
             if self.turn is not None:
-                self.turn.paused = False
+                self.turn.paused, self.turn.tried = False, None
         self._started = at
         self._floor.happen(Kind.SPEECH_STARTED)
         self.judge_from_now()
@@ -308,13 +308,13 @@ class Person:
         self._check_end()
 
     def _guess(self, turn: Turn) -> None:
-        if turn.settled is None or turn.guess is not None or not comparable(turn.settled):
+        if turn.settled in {None, turn.guess, turn.tried} or not comparable(turn.settled or ""):
             return
         standing = self._floor.standing
         if standing.state is not State.HEARING or standing.paused:
             return
         if self._speculation.may(sounds_complete=self._cues.sounds_complete):
-            turn.guess = turn.settled
+            turn.guess = turn.tried = turn.settled
             self._speculation.guessed()
             self._floor.happen(Kind.GUESS)
 

@@ -89,6 +89,10 @@ class Replies:
                 assert turn is not None
                 self._prepare(do, turn.guess)
                 return
+            case Act.TELL_ERROR:
+                assert self._error is not None
+                self._send(calls.CallProblem(self._error))
+                return
         telling = self._alive(do.number)
         reply, number = telling.reply, do.number
         match do.act:
@@ -124,9 +128,6 @@ class Replies:
                 self._send(calls.ReplyWhole(number, reply.script.text, interrupted=False, language=reply.language))
             case Act.TELL_RESPONSE_CUT:
                 self._send(calls.ReplyWhole(number, reply.script.text, interrupted=True, language=reply.language))
-            case Act.TELL_ERROR:
-                assert self._error is not None
-                self._send(calls.CallProblem(self._error))
             case Act.TELL_INTERRUPTED:
                 self._send(calls.ReplyInterrupted(number, telling.spoken))
             case Act.TELL_AUDIO_END:
