@@ -38,7 +38,9 @@ def test_the_level_tells_what_is_put_in_words(voxgate: Voxgate, here: Path, leve
         (("hello", "-o", "x.wav", "--voice", "alloy", "--language", "thai"), "does not speak Thai"),
         (("hello", "-o", "x.wav", "--speed", "5"), "less than or equal to 4"),
         (("a" * 10_001, "-o", "x.wav"), "at most 10,000 are allowed"),
-        (("hello",), "Missing option '--output'"),
+        (("hello",), "nothing says where the speech should go: -o FILE writes it"),
+        (("hello", "--play"), "--play goes with --live"),
+        (("hello", "-o", "x.wav", "--url", "http://example"), "--url goes with --live"),
     ],
 )
 def test_what_cannot_be_said(voxgate: Voxgate, here: Path, arguments: tuple[str, ...], told: str) -> None:

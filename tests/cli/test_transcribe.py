@@ -72,6 +72,8 @@ def test_one_bad_file_among_several_does_not_stop_the_others(voxgate: Voxgate, c
         (("calls/*.ogg",), "there is no recording at calls/*.ogg"),
         (("calls/notes.md",), "not audio"),
         (("calls/one.wav", "--language", "klingon"), "klingon"),
+        (("calls/one.wav", "--fast"), "--fast goes with --live"),
+        (("calls/one.wav", "--jobs", "2"), "--jobs goes with --live"),
     ],
 )
 def test_what_cannot_be_transcribed(voxgate: Voxgate, calls: Path, arguments: tuple[str, ...], told: str) -> None:

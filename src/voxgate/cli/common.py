@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -74,6 +75,23 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+@contextmanager
+def interruptible() -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C sets, so that what runs can end well; pressed again, Ctrl-C ends the command as ever."""
+    loop = asyncio.get_running_loop()
+    pressed = asyncio.Event()
+
+    def press() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        pressed.set()
+
+    loop.add_signal_handler(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def with_accounts(loaded: "Loaded[VoxgateSettings]", work: "Callable[[Accounts], Awaitable[T]]") -> T:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxgate import __version__
-from voxgate.cli import accounts, audit, db, models, say, sessions, transcribe, usage
+from voxgate.cli import accounts, audit, db, listen, models, say, sessions, transcribe, usage
 from voxgate.cli.common import ConfigOption, DataDirOption, JsonOption, errors_told, make_plan, print_json, run
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ First steps:
 Without a server:
   voxgate transcribe question.wav
   voxgate say "It is five o'clock." -o answer.wav
+
+\b
+With one (VOXGATE_URL, VOXGATE_API_KEY):
+  voxgate listen microphone              words while they are spoken
+  voxgate say --live --play "Hello."     speech while it is made
 """,
 )
 app.add_typer(accounts.keys, name="keys")
@@ -45,6 +50,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(models.app, name="models")
 app.command("transcribe")(transcribe.transcribe)
 app.command("say")(say.say)
+app.command("listen")(listen.listen)
 
 
 def _version(wanted: bool) -> None:

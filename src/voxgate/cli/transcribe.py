@@ -1,6 +1,5 @@
-"""`voxgate transcribe`: the recognizers of this machine, without a server and without a key."""
+"""`voxgate transcribe`: the recognizers of this machine, without a server and without a key; or, live, those of one."""
 
-import csv
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from voxgate.cli.common import ConfigOption, errors_told, make_plan, print_json, run
+from voxgate.cli.recordings import recordings, reference
+from voxgate.cli.remote import KeyOption, UrlOption
 
 if TYPE_CHECKING:
     from voxgate.app import EngineRoom
     from voxgate.conversation.transcription import Transcriber, TranscriptionRequest
     from voxgate.domain import FileTranscript, Samples
+    from voxgate.errors import PeerError
     from voxgate.planning import Plan
 
 _PORTS = frozenset({"stt", "vad", "decoder"})
-_SOUND = frozenset(".wav .mp3 .m4a .mp4 .flac .ogg .oga .opus .webm .mkv .mov .aac .aiff .aif .amr .wma .3gp".split())
-_LIST = "transcripts.tsv"
 _PLAIN_EVERY_S = 60  # seconds of audio between two progress lines where the output is no terminal
 
 
@@ -43,11 +43,15 @@ _SHAPES: dict[Shape, Literal["text", "verbose_json", "srt", "vtt"]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
+    """What is asked about each recording, and where it goes."""
+
     language: str | None
     hints: str
     words: bool
     raw: bool
+    shape: Shape
+    output: Path | None
 
 
 def transcribe(
@@ -66,54 +70,53 @@ def transcribe(
     words: Annotated[bool, typer.Option("--words", help="Word times, with --format json.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The recognizer's own text: no corrections.")] = False,
     config: ConfigOption = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Send them to a running server in real time, as if they were being spoken.")
+    ] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="With --live: as fast as the server takes them.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=100, help="With --live: how many are sent at once.")] = 1,
+    url: UrlOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Print what recordings say.
 
     Several recordings are a line each: name, tab, text. Where a transcript lies beside a recording (NAME.txt, or a
     transcripts.tsv with the columns file and transcript), the word error rate is printed too, and of all at the end.
+    With --live a running server listens to them, and how long its final texts took is printed at the end.
 
     \b
     voxgate transcribe interview.mp3 --format srt > interview.srt
     voxgate transcribe calls/ --hints "Voxgate, Ojukwu"
+    voxgate transcribe --live --jobs 4 calls/
     """
+    from voxgate.errors import PeerError
+
     with errors_told():
-        found = list(_recordings(files))
-        wanted = _Wanted(language, hints, words or shape in (Shape.SRT, Shape.VTT), raw)
+        found = list(recordings(files))
+        wanted = Wanted(language, hints, words or shape in (Shape.SRT, Shape.VTT), raw, shape, output)
+        misplaced = {"--config": config} if live else {"--fast": fast, "--jobs": jobs != 1, "--url": url, "--key": key}
+        for option in (name for name, value in misplaced.items() if value):
+            raise PeerError(f"{option} goes {'without' if live else 'with'} --live", param=option.removeprefix("--"))
         if output:
             output.mkdir(parents=True, exist_ok=True)
-        run(_all(found, make_plan(config), wanted, shape, output))
+        if live:
+            from voxgate.cli.remote import remote
+            from voxgate.cli.transcribe_live import transcribe_live
 
-
-def _recordings(names: Sequence[str]) -> Iterator[Path]:
-    """The files that are meant, folders and patterns unfolded. Raises PeerError for a name that means none."""
-    from voxgate.errors import Code, PeerError
-
-    for name in names:
-        path = Path(name)
-        if path.is_file():
-            yield path
-            continue
-        if path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in _SOUND)
+            run(transcribe_live(found, remote(url, key), wanted, fast=fast, jobs=jobs))
         else:
-            anchor = Path(path.anchor) if path.is_absolute() else Path()
-            pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else name
-            inside = sorted(each for each in anchor.glob(pattern) if each.is_file()) if pattern else []
-        if not inside:
-            raise PeerError(f"there is no recording at {name}", code=Code.NOT_FOUND, param="file")
-        yield from inside
+            run(_all(found, make_plan(config), wanted))
 
 
-async def _all(files: Sequence[Path], what: "Plan", wanted: _Wanted, shape: Shape, output: Path | None) -> None:
+async def _all(files: Sequence[Path], what: "Plan", wanted: Wanted) -> None:
     """Every recording in turn. Raises VoxgateError at the end where some could not be read."""
     from voxgate.app import open_engines
     from voxgate.conversation.transcription import Transcriber, TranscriptionRequest
-    from voxgate.errors import PeerError, VoxgateError
+    from voxgate.errors import PeerError
     from voxgate.observe import NoMetrics
     from voxgate.text.hints import hint_terms
-    from voxgate.text.wer import errors
 
-    wrong = spoken = failed = 0
+    report = Report(len(files), wanted)
     async with open_engines(what, NoMetrics(), _PORTS) as room:
         ears = room.switchboard.ears("valsea-transcribe", wanted.language)
         hints = hint_terms(wanted.hints, what.settings.limits.hint_terms)
@@ -125,21 +128,10 @@ async def _all(files: Sequence[Path], what: "Plan", wanted: _Wanted, shape: Shap
             try:
                 transcript = await _one(file, room, transcriber, request)
             except PeerError as error:
-                if len(files) == 1:
-                    raise
-                failed += 1
-                sys.stderr.write(f"{file}: {error.message}\n")
-                continue
-            note = ""
-            if (reference := _reference(file)) is not None:
-                missed, of = errors(reference, transcript.raw)
-                wrong, spoken = wrong + missed, spoken + of
-                note = f"WER {missed / max(of, 1):.3f}"
-            _give(file, transcript, wanted, shape, output, several=len(files) > 1, note=note)
-    if spoken:
-        sys.stderr.write(f"WER {wrong / spoken:.3f}: {wrong} of {spoken} words\n")
-    if failed:
-        raise VoxgateError(f"{failed} of {len(files)} files could not be read")
+                report.failed(file, error)
+            else:
+                report.heard(file, transcript)
+    report.end()
 
 
 async def _one(
@@ -194,32 +186,46 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def _reference(file: Path) -> str | None:
-    """The transcript that lies beside a recording; None where there is none."""
-    beside = file.with_suffix(".txt")
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    listed = file.with_name(_LIST)
-    if listed.is_file():
-        with listed.open(encoding="utf-8", newline="") as rows:
-            for row in csv.DictReader(rows, delimiter="\t"):
-                if row.get("file") == file.name:
-                    return row.get("transcript") or None
-    return None
+class Report:
+    """What is printed of recordings, one after the other, and of all of them at the end."""
+
+    def __init__(self, files: int, wanted: Wanted) -> None:
+        self._files = files
+        self._wanted = wanted
+        self._wrong = self._spoken = self._failed = 0
+
+    def heard(self, file: Path, transcript: "FileTranscript") -> None:
+        """What a recording says, with its word error rate where a transcript lies beside it."""
+        note = ""
+        if (said := reference(file)) is not None:
+            from voxgate.text.wer import errors
+
+            missed, of = errors(said, transcript.raw)
+            self._wrong, self._spoken = self._wrong + missed, self._spoken + of
+            note = f"WER {missed / max(of, 1):.3f}"
+        _give(file, transcript, self._wanted, several=self._files > 1, note=note)
+
+    def failed(self, file: Path, error: "PeerError") -> None:
+        """A recording that cannot be read is told of, and does not stop the others; one alone is the error."""
+        if self._files == 1:
+            raise error
+        self._failed += 1
+        sys.stderr.write(f"{file}: {error.message}\n")
+
+    def end(self) -> None:
+        """Raises VoxgateError where some could not be read."""
+        from voxgate.errors import VoxgateError
+
+        if self._spoken:
+            sys.stderr.write(f"WER {self._wrong / self._spoken:.3f}: {self._wrong} of {self._spoken} words\n")
+        if self._failed:
+            raise VoxgateError(f"{self._failed} of {self._files} files could not be read")
 
 
-def _give(
-    file: Path,
-    transcript: "FileTranscript",
-    wanted: _Wanted,
-    shape: Shape,
-    output: Path | None,
-    *,
-    several: bool,
-    note: str,
-) -> None:
+def _give(file: Path, transcript: "FileTranscript", wanted: Wanted, *, several: bool, note: str) -> None:
     from voxgate.protocols.rest.transcripts import render
 
+    shape, output = wanted.shape, wanted.output
     if output:
         import orjson
 
