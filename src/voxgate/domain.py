@@ -291,6 +291,8 @@ class Principal:
     session: Mapping[str, Any] | None = field(default=None, repr=False)
     """What a client secret was minted for, as its minter said it; None for an API key. Kept out of repr: it may hold
     instructions."""
+    expires_at: datetime | None = None
+    """When the key ends, and whatever is done for it then; of a client secret, the key that minted it. None: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -37,6 +38,9 @@ class Owners:
         self._who = {
             KEY: Principal("key_a", "org_1", "acme", Tier.FREE),
             "vg_single": Principal("key_single", "org_1", "acme", Tier.FREE, max_concurrent=1),
+            "vg_ending": Principal(
+                "key_ending", "org_1", "acme", Tier.FREE, expires_at=datetime.now(UTC) + timedelta(seconds=20)
+            ),
             "ek_speech": Principal("key_a", "org_1", "acme", Tier.FREE, scopes=frozenset({SecretScope.SPEECH})),
         }
 

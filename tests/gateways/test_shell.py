@@ -313,3 +313,21 @@ async def test_a_route_takes_up_the_first_subprotocol_it_knows_and_no_other() ->
             names = None if offered is None else [Subprotocol(name) for name in offered]
             async with websockets.connect(server.at(), subprotocols=names) as client:
                 assert client.subprotocol == taken
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["in the handshake", "as a message"])
+async def test_that_the_key_will_expire_is_announced(first: bool) -> None:
+    async def announced(peer: Peer, _principal: Principal) -> None:
+        with peer.announcing(dict):
+            await peer.receive()
+
+    async with (
+        served(announced) as server,
+        websockets.connect(server.at(SPEECH, "" if first else "?api_key=vg_ending")) as client,
+    ):
+        if first:
+            await client.send(json.dumps({"token": "vg_ending"}))
+            assert "successful" in str(await client.recv())
+        told = json.loads(await client.recv())
+    assert (told["type"], told["reason"]) == ("session.expiring", "key")
+    assert 10 <= told["secondsLeft"] < 20

@@ -176,7 +176,7 @@ async def test_a_limit_that_runs_out_ends_the_receiving(
 async def test_a_credential_that_has_come_is_waited_for_no_more() -> None:
     cable = Cable()
     peer = peer_on(cable, authenticated=False, socket_unauthenticated_s=0.02, socket_idle_s=0.1)
-    peer.authenticated()
+    peer.authenticated(None)
     with pytest.raises(RefusedError, match="socket_idle_s"):
         await peer.receive()
 
@@ -207,6 +207,34 @@ async def test_ends_are_announced_while_a_session_wants_it_and_each_once() -> No
     assert {message["type"] for message in told} == {"session.expiring"}
     assert {(message["reason"], message["secondsLeft"]) for message in told} == {("credits", 12), ("session", 0)}
     assert len(told) == 2
+
+
+@pytest.mark.parametrize("lead", [0.25, 1, 30])
+async def test_ends_are_announced_when_they_are_due_and_not_a_second_later(lead: float) -> None:
+    cable, loop, at = Cable(), asyncio.get_running_loop(), list[float]()
+    peer = peer_on(cable, session_s=0.4, socket_idle_s=0.5, session_expiring_s=lead)
+    peer.authenticated(0.45)
+    cable.post = lambda message: at.append(loop.time())  # type: ignore[method-assign]
+    began = loop.time()
+    with pytest.raises(RefusedError), peer.announcing(dict):
+        await peer.receive()
+    assert len(at) == 3, "session, key, idle"
+    due = [max(0, end - lead) for end in (0.4, 0.45, 0.5)]
+    assert all(-0.01 <= moment - began - when < 0.1 for moment, when in zip(at, due, strict=True))
+
+
+async def test_what_a_session_learns_of_its_end_is_announced_at_once() -> None:
+    cable = Cable()
+    peer, left = peer_on(cable), {"credits": 100.0}
+    with peer.announcing(lambda: left):
+        await asyncio.sleep(0)
+        left["credits"] = 7.5
+        peer.look_again()
+        await asyncio.sleep(0)
+        assert [json.loads(message)["secondsLeft"] for message in cable.posted] == [7]
+        peer.release()
+        peer.look_again()
+    assert peer._look_again.cancelled()
 
 
 async def test_nothing_is_announced_to_who_has_not_asked() -> None:

@@ -393,6 +393,7 @@ async def settled_after_hold(server: SpeechHouse) -> None:
 
 async def test_who_listens_is_not_idle(tmp_path: Path) -> None:
     config = "[engines.scripted_tts]\nword_ms = 1_500\n[limits]\nspeech_ahead_s = 0.1\nsocket_idle_s = 0.5\n"
+    config += "session_expiring_s = 0.1\n"
     async with house(tmp_path, config) as server, server.client() as client:
         await speaking(client, 1)
         await client.speech()

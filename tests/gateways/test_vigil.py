@@ -84,6 +84,24 @@ def test_a_peer_that_has_closed_is_not_asked_for_anything() -> None:
 def test_what_is_left_is_told_by_reason() -> None:
     assert vigil().left_s(570.0, FRESH) == {"session": 6630.0, "idle": 30.0}
     assert vigil().left_s(7190.0, replace(FRESH, waiting_since=None)) == {"session": 10.0}
+    watch = vigil()
+    watch.key_until = 100.0
+    assert watch.left_s(80.0, replace(FRESH, waiting_since=None)) == {"session": 7120.0, "key": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("now", "waiting"), [(7169.6, 7169.6), (569.6, 0.0), (69.6, 69.6)], ids=["session", "idle", "key"]
+)
+def test_an_end_is_announced_on_time(now: float, waiting: float) -> None:
+    watch = vigil()
+    watch.key_until = 100.0 if now < 100 else None
+    seen = replace(FRESH, heard=now, told=now, waiting_since=waiting)
+    assert watch.next_s(now, seen) == pytest.approx(0.4)
+
+
+def test_short_patience_is_looked_at_often_enough() -> None:
+    watch = Vigil(LimitSettings(socket_idle_s=0.2), 0.0, authenticated=True)
+    assert watch.next_s(5, replace(FRESH, heard=5, told=5, waiting_since=None)) == 0.2
 
 
 moments = st.floats(0, 8000)
@@ -112,5 +130,8 @@ def test_nothing_falls_due_between_two_looks(
     act = watch.look(start, seen)
     pause = watch.next_s(start, seen)
     assert 0.01 <= pause <= 1
+    before, after = (watch.left_s(start + later, seen) for later in (0, pause - 1e-3))
+    near = LIMITS.session_expiring_s
+    assert pause == 0.01 or all(before[reason] <= near or left > near for reason, left in after.items())
     if act is Act.WAIT and pause > 0.01:  # just before the next look there is as little to do as now
         assert watch.look(start + pause - 1e-3, seen) is Act.WAIT

@@ -50,6 +50,7 @@ async def test_a_secret_stands_for_its_key(store: SqlClientSecrets, key: ApiKey,
     assert found.scopes == frozenset({Scope.SPEECH})
     assert found.session == {"model": "m", "instructions": "hush"}
     assert "hush" not in repr(found)
+    assert found.expires_at == clock.now() + timedelta(hours=1), "its key's, since who is let in stays so long"
 
 
 async def test_it_ends_at_its_time(store: SqlClientSecrets, key: ApiKey, clock: FakeClock) -> None:

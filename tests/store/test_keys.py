@@ -72,7 +72,9 @@ async def test_a_key_ends_at_its_expiry(keys: SqlKeys, accounts: SqlAccounts, cl
     key = _new()
     await _add(accounts, key, expires_at=clock.now() + timedelta(seconds=60))
     clock.advance(59.999)
-    assert await keys.find(key) is not None
+    found = await keys.find(key)
+    assert found is not None
+    assert found.expires_at == clock.now() + timedelta(seconds=0.001)
     clock.advance(0.001)
     assert await keys.find(key) is None
 

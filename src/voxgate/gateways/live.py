@@ -117,6 +117,7 @@ class _Live:
                 intake = Intake(hearing, meter, self._lags, sockets.clock, ahead_s=sockets.limits.audio_ahead_s)
                 self._meter = meter
                 self._peer.post(session.ready())
+                self._peer.look_again()
                 try:
                     await self._listen(hearing, intake, decoder)
                 finally:

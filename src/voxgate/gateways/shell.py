@@ -101,6 +101,7 @@ class _Session:
         self.key_id: str | None = None
         """Whose session it is, once that is known."""
         self._admission = sockets.admission
+        self._clock = sockets.clock
         self._route = route
         self._peer = peer
         self._wire = wire
@@ -147,8 +148,9 @@ class _Session:
                 )
         async with AsyncExitStack() as stack:
             principal = await stack.enter_async_context(self._admission.let_in(key, peer.address, peer.path))
+            ends = principal.expires_at
+            peer.authenticated(None if ends is None else (ends - self._clock.now()).total_seconds())
             if by_token:
-                peer.authenticated()
                 peer.post(AUTHENTICATED)
             yield principal
 

@@ -154,6 +154,7 @@ class Peer:
         self._announced: Callable[[], Mapping[str, float]] | None = None
         self._waiting_since: float | None = None
         self._failure: RefusedError | None = None
+        self._released = False
         self._look_again = self._loop.call_soon(self._look)
 
     async def receive(self) -> str | bytes | None:
@@ -218,11 +219,13 @@ class Peer:
     def announcing(self, limits: Callable[[], Mapping[str, float]]) -> Iterator[None]:
         """Send `session.expiring` where a limit is about to end the session, while the block runs.
 
-        `limits`: asked once a second, answers with the seconds that are left of the session's own limits, by reason
-        (`credits`, see `credits_left`); the socket's (`session`, `idle`) are added. Announced once each, at
-        `limits.session_expiring_s`, and again only after it has moved away.
+        `limits`: asked once a second and after `look_again`, answers with the seconds that are left of the session's
+        own limits, by reason (`credits`, see `credits_left`); the socket's (`session`, `idle`, `key`) are added, and
+        looked at when they fall due. Announced once each, at `limits.session_expiring_s`, and again only after it has
+        moved away.
         """
         self._announced = limits
+        self.look_again()
         try:
             yield
         finally:
@@ -233,12 +236,21 @@ class Peer:
         if self._waiting_since is not None:
             self._waiting_since = self._loop.time()
 
-    def authenticated(self) -> None:
-        """Its credential has come: it may stay."""
+    def authenticated(self, key_s: float | None) -> None:
+        """Its credential is right: it may stay. `key_s`: seconds until the key ends; None: it does not."""
         self._vigil.authenticated = True
+        if key_s is not None:
+            self._vigil.key_until = self._loop.time() + key_s
+
+    def look_again(self) -> None:
+        """The session's own limits have changed: what is to be announced of them is, in a moment."""
+        if not self._released:
+            self._look_again.cancel()
+            self._look_again = self._loop.call_soon(self._look)
 
     def release(self) -> None:
         """The session is over: watch it no more."""
+        self._released = True
         self._look_again.cancel()
         self._counts.messages(self.received, self.sent)
 

@@ -282,6 +282,7 @@ class _Speaking:
         if self._meter is None:
             meter = Meter(self._sockets.ledger, self._principal, self._tariff, request_id=self._session.id)
             self._meter = await self._resources.enter_async_context(meter)
+            self._peer.look_again()
         return self._meter
 
     @property

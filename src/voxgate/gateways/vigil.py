@@ -6,7 +6,7 @@ from enum import Enum, auto
 from voxgate.gateways.limits import LimitSettings
 
 _LOOK_S = 1.0
-"""A socket is looked at this often at least: announcements of an end are right to the second."""
+"""A socket is looked at this often at least: what a session knows of its own end, its credits, changes unseen."""
 _SOON_S = 0.01
 """And at most this often, so that a deadline met a hair too early spins nothing."""
 
@@ -55,6 +55,8 @@ class Vigil:
         self._pinged = opened
         self.authenticated = authenticated
         """Whether its credential has come."""
+        self.key_until: float | None = None
+        """When its key ends; None: it does not, or has not come."""
 
     def look(self, now: float, seen: Seen) -> Act:
         """What is due. A ping counts as sent from here on."""
@@ -84,6 +86,8 @@ class Vigil:
         left = {"session": self._opened + self._limits.session_s - now}
         if seen.waiting_since is not None:
             left["idle"] = seen.waiting_since + self._limits.socket_idle_s - now
+        if self.key_until is not None:
+            left["key"] = self.key_until - now
         return left
 
     def next_s(self, now: float, seen: Seen) -> float:
@@ -101,4 +105,7 @@ class Vigil:
         if not self.authenticated:
             due.append(self._opened + limits.socket_unauthenticated_s)
         ahead = [moment - now for moment in due if moment > now]
-        return max(_SOON_S, min([_LOOK_S, *ahead]))
+        # when an end is to be announced
+        ahead += [more for left in self.left_s(now, seen).values() if (more := left - limits.session_expiring_s) > 0]
+        # a wait that begins right after this look does not end before the next
+        return max(_SOON_S, min([_LOOK_S, limits.socket_idle_s, *ahead]))

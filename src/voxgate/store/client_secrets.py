@@ -101,6 +101,7 @@ class SqlClientSecrets:
                 daily_limit=row.daily_limit,
                 scopes=frozenset(Scope(scope) for scope in row.scopes),
                 session=row.session,
+                expires_at=row.key_expires_at,
             )
 
         return await self._database.read(look)

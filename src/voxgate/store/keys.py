@@ -86,6 +86,7 @@ class SqlKeys:
                 tier=Tier(row.tier),
                 max_concurrent=row.max_concurrent,
                 daily_limit=row.daily_limit,
+                expires_at=row.expires_at,
             )
 
         principal = await self._database.read(look)
