@@ -122,3 +122,13 @@ def test_edges_alternate_and_never_overlap(
     places = [edge.at for edge in edges]
     assert places == sorted(places)
     assert all(0 <= edge.at <= edge.known_at <= position for edge in edges)
+
+
+def test_a_lead_does_not_reach_over_a_wall() -> None:
+    endpointer = Endpointer()
+    for _ in range(40):
+        endpointer.feed(0.0, 512)
+    endpointer.wall()
+    at = endpointer.position
+    assert endpointer.feed(0.9, 512) == []
+    assert endpointer.feed(0.9, 512) == [SpeechStarted(at, at + 1024)]

@@ -131,6 +131,18 @@ def test_a_commit_right_behind_the_end_of_speech_is_a_segment_of_its_own() -> No
     assert found.short[-2:] == [("complete", 0, 30 * W + TAIL, False), ("complete", 1, 46 * W, True)]
 
 
+@pytest.mark.parametrize("endpoint", [PLAIN, None])
+@pytest.mark.parametrize("before", [(0, 40), (0.9, 1)], ids=["silence", "the first of a word"])
+def test_what_is_said_right_after_an_empty_commit_begins_there(
+    endpoint: EndpointSettings | None, before: tuple[float, float]
+) -> None:
+    found = run(endpoint).feed((0, 40), before).commit()
+    at = found.position
+    assert found.short == [("complete", 0, at, True)]
+    found.feed((0.9, 30)).stop()
+    assert found.short[1:3] == [("speech", True, at), ("begin", 1, at)]
+
+
 def test_a_stall_ends_a_segment_as_silence_does_and_more_audio_begins_the_next() -> None:
     found = run().feed((0.9, 30)).stalled().stalled().feed((0.9, 30)).stop()
     assert [step for step in found.short if step[0] in ("begin", "complete")] == [

@@ -112,6 +112,10 @@ class Endpointer:
         self._onset = None
         return [self._close()] if self._open else []
 
+    def wall(self) -> None:
+        """What is here, and before, has been answered: speech that starts later has no lead that reaches back over it."""
+        self._floor = self._position
+
     def _speech(self, begin: int, samples: int) -> list[Edge]:
         if self._onset is None:
             self._onset, self._voiced = begin, 0

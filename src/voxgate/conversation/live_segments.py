@@ -79,9 +79,10 @@ class LiveSegments:
         return self._steps(self._cutter.feed(window, probability))
 
     def commit(self) -> list[Step]:
-        """The segment ends here, and its final is owed, whatever was said."""
+        """The segment ends here, and its final is owed, whatever was said; the next one begins no earlier than here."""
         steps = self._steps(self._cutter.end_now(), owed=True)
         if not any(isinstance(step, Complete) for step in steps):
+            self._cutter.wall()
             steps.append(self._complete(self._cutter.position, owed=True))
         return steps
 

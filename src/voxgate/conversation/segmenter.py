@@ -122,6 +122,10 @@ class Cutter:
                 marks += self._finish(edge)
         return marks
 
+    def wall(self) -> None:
+        """After `end_now`: no later segment takes in what came before here."""
+        self._endpointer.wall()
+
     def audio(self, start: int, end: int) -> Samples:
         """From `start` to `end`: any part of the segments that the last `feed` opened, closed or left open."""
         parts: list[Samples] = []
