@@ -54,7 +54,7 @@ class Track:
             return self._resampler.feed(samples)
         rest = self._resampler.flush()
         self._rate = self._codec.rate
-        self._resampler = Resampler(self._rate, SPEECH_RATE)
+        self._resampler = Resampler(self._rate, SPEECH_RATE, prompt=True)
         return np.concatenate([rest, self._resampler.feed(samples)])
 
     def drain(self) -> Samples:
