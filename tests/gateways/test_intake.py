@@ -177,9 +177,40 @@ def test_a_partial_lags_behind_the_audio_it_covers() -> None:
 
 def test_a_final_lags_behind_the_decision() -> None:
     it, clock, seen = lags()
-    it.final()
-    it.decided()
+    it.final(100)
+    it.decided(500)
     clock.advance(0.25)
-    it.final()
-    it.final()
+    it.final(500)
+    it.final(500)
     assert seen == [("live_final", 0.25)]
+
+
+def test_finals_that_wait_together_are_told_apart() -> None:
+    it, clock, seen = lags()
+    for end in (100, 300, 600, 600):  # the first says nothing; that at 400 is cut in the middle of speech
+        it.decided(end)
+        clock.advance(1)
+    for end in (300, 400, 600):
+        it.final(end)
+    assert [lag for _, lag in seen] == [3, 2]
+    it.decided(700)
+    it.final(800)
+    it.final(700)
+    assert len(seen) == 2, "a decision that is behind is forgotten"
+    for end in range(1_000, 1_040):  # noise, which has no final
+        it.decided(end)
+    it.final(1_000)
+    it.final(1_039)
+    assert [lag for _, lag in seen[2:]] == [0]
+
+
+def test_where_commits_end_segments_finals_answer_them_in_turn() -> None:
+    it, clock, seen = lags()
+    it.asked()
+    clock.advance(1)
+    it.asked()
+    clock.advance(1)
+    it.final(100)
+    it.final(90)
+    it.final(90)
+    assert [lag for _, lag in seen] == [2, 1]

@@ -38,3 +38,7 @@ def test_only_languages_on_offer_are_answered() -> None:
 @given(st.text())
 def test_any_text_has_an_answer_on_offer(text: str) -> None:
     assert identify(text, ["vi", "en"], "en") in {"vi", "en"}
+
+
+def test_the_beginning_of_a_long_text_says_enough() -> None:
+    assert identify("the and of " * 100 + "안녕하세요" * 900, ["en", "ko"], "ko") == "en"

@@ -113,7 +113,7 @@ class Endpointer:
         return [self._close()] if self._open else []
 
     def wall(self) -> None:
-        """What is here, and before, has been answered: speech that starts later has no lead that reaches back over it."""
+        """What came so far has been answered: speech that starts later has no lead that reaches back over it."""
         self._floor = self._position
 
     def _speech(self, begin: int, samples: int) -> list[Edge]:

@@ -20,6 +20,8 @@ _PIECE = SPEECH_RATE
 """Most samples that are paced, paid for and heard at once."""
 _ARRIVALS = 512
 """Latest pieces whose time of arrival is remembered: ten seconds in 20 ms frames, longer than any partial takes."""
+_DECISIONS = 32
+"""Latest ends of segments that are remembered: more finals are never under way, and noise has ends without finals."""
 
 
 class Hearing(Protocol):
@@ -59,15 +61,22 @@ class Lags:
         self._time = clock.monotonic
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS)
         self._covered = 0  # samples whose first partial was told
-        self._decided: float | None = None
+        self._decided: dict[int, float] = {}  # end of a segment -> when it was decided
+        self._asked: deque[float] = deque()  # when the finals that commits are owed were asked for, oldest first
 
     def arrived(self, position: int) -> None:
         """All audio before `position` is there."""
         self._arrivals.append((position, self._time()))
 
-    def decided(self) -> None:
-        """A segment is over: silence was long enough, or a commit came."""
-        self._decided = self._time()
+    def decided(self, end: int) -> None:
+        """The segment that ends here, if there is one, is over: silence was long enough, or a commit came."""
+        self._decided.setdefault(end, self._time())
+        if len(self._decided) > _DECISIONS:
+            del self._decided[next(iter(self._decided))]
+
+    def asked(self) -> None:
+        """The next final that nobody has asked for yet is asked for, wherever it ends: where only commits end them."""
+        self._asked.append(self._time())
 
     def partial(self, end: int) -> None:
         """A partial is told that covers the audio before `end`; only the first that covers some audio counts."""
@@ -80,11 +89,13 @@ class Lags:
         if arrivals:
             self._observe("live_partial", self._time() - arrivals[0][1])
 
-    def final(self) -> None:
-        """A final is told; of a piece that was cut in the middle of speech, nothing was decided."""
-        if self._decided is not None:
-            self._observe("live_final", self._time() - self._decided)
-            self._decided = None
+    def final(self, end: int) -> None:
+        """The final of the segment that ends here is told; of one that was cut in the middle of speech, nothing was
+        decided, and of one that says nothing, none is told."""
+        decided = self._asked.popleft() if self._asked else self._decided.get(end)
+        self._decided = {later: moment for later, moment in self._decided.items() if later > end}
+        if decided is not None:
+            self._observe("live_final", self._time() - decided)
 
 
 class Intake:

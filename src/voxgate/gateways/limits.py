@@ -55,7 +55,7 @@ class LimitSettings(Settings):
     socket_silent_s: float = Field(default=40, gt=0)
     """How long a peer may answer no ping, and send nothing else, before its socket is closed."""
     socket_idle_s: float = Field(default=600, gt=0)
-    """How long a peer that answers pings may send no message before its session ends."""
+    """How long a peer that answers pings may send no message, and is sent no speech, before its session ends."""
     socket_linger_s: float = Field(default=5, gt=0)
     """How long closing may take: what a client that has closed its half is still sent, and how long its answer to a
     close of ours is waited for."""

@@ -75,6 +75,7 @@ class _Live:
         self._model = model
         self._session = LiveSession(f"rtt_{secrets.token_hex(12)}", hint_characters=sockets.limits.prompt_characters)
         self._engine = ""
+        self._by_commit = False  # whether nothing else ends segments
         self._meter: Meter | None = None  # while it runs
         self._credits_announced = False
         self._lags = Lags(self._observe, sockets.clock)
@@ -112,6 +113,7 @@ class _Live:
         tariff = sockets.prices.transcription(SPEECH_RATE)
         meter = Meter(sockets.ledger, self._principal, tariff, request_id=session.id)
         self._engine = ears.name
+        self._by_commit = options.turn_detection is None
         try:
             async with meter, transcriber.open(wanted, self._told) as hearing, _unless_it_fails(hearing):
                 intake = Intake(hearing, meter, self._lags, sockets.clock, ahead_s=sockets.limits.audio_ahead_s)
@@ -144,7 +146,7 @@ class _Live:
                         await self._decode(decoder, data, intake)
                     case Commit():
                         await intake.take(decoder.drain())
-                        self._lags.decided()
+                        self._over(hearing.position)
                         await hearing.commit()
                     case Start():
                         raise MisuseError("a session was started twice")
@@ -156,7 +158,7 @@ class _Live:
                 self._peer.post(expiring_message("credits", 0))
             await hearing.stop()
             raise
-        self._lags.decided()
+        self._over(hearing.position)
         await hearing.stop()
 
     async def _decode(self, decoder: StreamDecoder, data: bytes, intake: Intake) -> None:
@@ -188,12 +190,19 @@ class _Live:
                 self._lags.partial(event.end)
             case FinalHeard():
                 self._finals += 1
-                self._lags.final()
-            case SpeechEdge(started=False):
-                self._lags.decided()
+                self._lags.final(event.heard.end)
+            case SpeechEdge(started=False, at=at) if not self._by_commit:
+                self._lags.decided(at)
         message = self._session.told(event)
         if message is not None:
             self._peer.post(message)
+
+    def _over(self, position: int) -> None:
+        """The client has ended the segment; if somebody spoke until now, its end is told as that of the speech."""
+        if self._by_commit:
+            self._lags.asked()
+        else:
+            self._lags.decided(position)
 
     def _left_s(self) -> Mapping[str, float]:
         """Seconds of audio until credits end the session."""
