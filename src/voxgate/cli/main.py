@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxgate import __version__
-from voxgate.cli import accounts, audit, db, listen, models, say, sessions, transcribe, usage
+from voxgate.cli import accounts, audit, db, listen, models, say, sessions, talk, transcribe, usage
 from voxgate.cli.common import ConfigOption, DataDirOption, JsonOption, errors_told, make_plan, print_json, run
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ Without a server:
 With one (VOXGATE_URL, VOXGATE_API_KEY):
   voxgate listen microphone              words while they are spoken
   voxgate say --live --play "Hello."     speech while it is made
+  voxgate talk                           a conversation with the voice agent
 """,
 )
 app.add_typer(accounts.keys, name="keys")
@@ -51,6 +52,7 @@ app.add_typer(models.app, name="models")
 app.command("transcribe")(transcribe.transcribe)
 app.command("say")(say.say)
 app.command("listen")(listen.listen)
+app.command("talk")(talk.talk)
 
 
 def _version(wanted: bool) -> None:
