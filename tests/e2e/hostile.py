@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.protocol import State
 
 from tests.e2e.live import BYTES_A_MS
 from tests.serving import Server
@@ -52,7 +53,7 @@ class Hostile:
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
-        self.sequences = self.dice.randrange(1, 6)
+        self.sequences = self.dice.randrange(1, 8)
         self.careful = self.dice.random() < 0.3  # never sends what might mean something else than it says
 
     async def run(self, url: str, key: str) -> None:
@@ -119,7 +120,7 @@ class Hostile:
             await wire.close(self.dice.choice((1000, 1001, 3000, 4999)))
         elif self.end == "break":
             wire.transport.abort()
-        else:
+        elif wire.state is State.OPEN:
             wire.transport.write(self.dice.randbytes(self.dice.randrange(1, 400)))  # frames of no meaning
             wire.transport.write_eof()
 

@@ -1,0 +1,148 @@
+"""The published class of the voice agent in Chromium: a recorded person talks, is answered and interrupts.
+
+Only what the class itself names is changed: its address, the key it is made with, the voice and the language.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SHARED, absent
+from tests.e2e.live import clip, silence, wav
+from tests.e2e.nodejs import HERE, in_chromium
+from tests.e2e.real import start, stop
+from tests.e2e.upstream import upstream
+from tests.serving import Server
+from voxgate.text.wer import errors
+
+pytestmark = pytest.mark.slow
+
+CLASS = HERE / "published" / "agent.js"
+PAGE = "004_7ba6982fe37978f4.txt"
+ADDRESS = "wss://api.selamgpt.com"
+
+LONG = (
+    "That is a story worth telling from its beginning. There was an old house at the end of a very long road, and "
+    "nobody had lived in it for many years. One winter a family came, and they lit every lamp they could find."
+)
+SHORT = "Thank you, that is good to know."
+TURNS = (
+    ("sense_0880", "he was not an ill disposed young man", LONG),
+    ("ls_6930", "concord returned to its place amidst the tents", SHORT),
+    ("card_005", "eight of spades four of clubs seven of hearts", LONG),
+    ("lj_0013", "than in the same operations with ugly ones", SHORT),
+    ("sense_0890", "unless to be rather cold hearted and rather selfish is to be ill disposed", SHORT),
+)
+"""Recording, what it says, what is answered. Long answers are interrupted by the next turn."""
+INTO_THE_ANSWER_S, AFTER_THE_ANSWER_S = 3.5, 6.0
+"""From the end of a turn to the next one: an answer begins after about one second, and a short one lasts two."""
+
+
+def answer(messages: list[dict[str, Any]]) -> str:
+    """By what was said last; recognizers differ in a word."""
+    said = messages[-1]["content"]
+    wrong = [errors(text, said)[0] / errors(text, said)[1] for _, text, _ in TURNS]
+    return TURNS[wrong.index(min(wrong))][2]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The default models, but for the language model."""
+    with upstream(answer) as environment:
+        running = start(tmp_path_factory.mktemp("agent"), "", environment)
+        yield running
+        stop(running)
+
+
+def conversation(folder: Path) -> tuple[Path, float]:
+    """The five turns as one recording, and its length in seconds."""
+    if not (SHARED / "audio" / "transcripts.tsv").exists():
+        absent("shared", "shared/audio")
+    audio = silence(0.6)
+    for name, _, answered in TURNS:
+        audio += clip(SHARED / "audio" / f"{name}.wav")
+        audio += silence(INTO_THE_ANSWER_S if answered is LONG else AFTER_THE_ANSWER_S)
+    file = folder / "person.wav"
+    file.write_bytes(wav(audio))
+    return file, len(audio) / 32_000
+
+
+def run(
+    server: Server, folder: Path, *, voice: str = "", language: str = "", hears: Path | None, seconds: float
+) -> Any:
+    text = CLASS.read_text()
+    assert text.count(ADDRESS) == 1
+    text = text.replace(ADDRESS, server.url.replace("http", "ws"))
+    if voice:
+        text, voices = re.subn(r"voice: 'mekdes'", f"voice: '{voice}'", text)
+        text, languages = re.subn(r"language: 'am'", f"language: '{language}'", text)
+        assert (voices, languages) == (1, 1)
+    copy = folder / CLASS.name
+    copy.write_text(text)
+    arguments = [str(copy), server.key, voice, str(hears or ""), str(seconds)]
+    return json.loads(in_chromium("published-agent.mjs", folder, *arguments, timeout_s=seconds + 60))
+
+
+def of(told: Any, name: str) -> list[dict[str, Any]]:
+    return [event for event in told["events"] if event["name"] == name]
+
+
+def test_the_class_is_as_published() -> None:
+    page = SHARED / "reference" / PAGE
+    if not page.exists():
+        absent("shared", "shared/reference")
+    lines = [re.sub(r"^\d+", "", line) for line in page.read_text().splitlines()]  # the page numbers its lines
+    assert "".join(CLASS.read_text().split()) in "".join("".join(lines).split())
+
+
+def test_a_conversation_of_five_turns_with_two_interruptions(server: Server, tmp_path: Path) -> None:
+    recording, seconds = conversation(tmp_path)
+    told = run(server, tmp_path, voice="valsea-neutral", language="en", hears=recording, seconds=seconds + 1)
+    (tmp_path / "told.json").write_text(json.dumps(told, indent=1))
+    assert told["console"] == []
+    assert of(told, "error") == []
+
+    finals = [event["text"] for event in of(told, "transcription") if event["is_final"]]
+    assert len(finals) == len(TURNS), finals
+    for (_, text, _), final in zip(TURNS, finals, strict=True):
+        wrong, words = errors(text, final)
+        assert wrong <= 0.25 * words, (text, final)
+
+    replies = of(told, "response")
+    assert [reply["text"].split() for reply in replies] == [answered.split() for *_, answered in TURNS]
+    cut = of(told, "interrupted")
+    assert [event["response_id"] for event in cut] == [replies[0]["response_id"], replies[2]["response_id"]]
+    for event in cut:
+        assert 2 <= len(event["spoken_text"].split()) < len(LONG.split()) - 5
+        assert LONG.startswith(event["spoken_text"].strip())
+
+    heard = of(told, "audio_chunk")
+    assert len(heard) == len(told["sounds"])  # the class makes one element of each chunk
+    for reply in replies:
+        sounds = [
+            s for s, chunk in zip(told["sounds"], heard, strict=True) if chunk["response_id"] == reply["response_id"]
+        ]
+        assert len(sounds) >= 2
+        gaps = [round(after["play"] - before["ended"], 1) for before, after in pairwise(sounds)]
+        print(reply["response_id"], "gaps", gaps)
+        assert all(abs(gap) <= 60 for gap in gaps), gaps
+        [end] = [event for event in of(told, "audio_end") if event["response_id"] == reply["response_id"]]
+        assert end["total_chunks"] == len(sounds)
+    answered = [event["total_ms"] for event in of(told, "latency")]
+    print("answered after", answered)
+
+
+def test_the_class_unchanged_is_told_which_engine_is_missing(server: Server, tmp_path: Path) -> None:
+    told = run(server, tmp_path, hears=None, seconds=0)
+    names = [event["name"] for event in told["events"]]
+    assert names == ["connected", "error"]
+    [error] = of(told, "error")
+    assert error["type"] == "validation_error"
+    assert "mekdes" in error["message"]
+    assert "voxgate " in error["message"]  # the command that adds it
+    assert told["console"] == ["Error: JSHandle@object"] or "Error:" in told["console"][0]
