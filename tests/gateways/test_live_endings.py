@@ -235,6 +235,29 @@ async def test_a_client_secret_opens_what_it_was_minted_for(tmp_path: Path) -> N
         assert ([message["code"] for message in rest], code) == (["UNAUTHORIZED"], 1008)
 
 
+async def test_what_a_client_secret_was_minted_for_is_the_default(tmp_path: Path) -> None:
+    async with house(tmp_path) as server:
+        session = {"type": "transcription", "model": "valsea-nowhere", "words": True, "speech_events": False}
+        async with server.inside.client() as http:
+            secret = (await http.post("/v1/realtime/client_secrets", json={"session": session})).json()["value"]
+        address = f"{server.url}{PATH}?api_key={secret}"
+        async with connect(address) as wire:
+            client = Client(wire)
+            await client.send("session.start")
+            assert await client.error() == ("UNSUPPORTED_MODEL", "model")
+            await client.start(model="valsea-rtt", words=None)
+            await client.play(speech(0.5))
+            await client.stop()
+            assert client.of("transcript.final")[0]["words"]
+            assert not client.of("input.speech_started")
+        async with connect(f"{address}&model=valsea-rtt") as wire:
+            client = Client(wire)
+            await client.start(words=False)
+            await client.play(speech(0.5))
+            await client.stop()
+            assert "words" not in client.of("transcript.final")[0]
+
+
 # engines
 
 

@@ -79,6 +79,7 @@ async def test_a_secret_without_a_body_lasts_a_minute_and_does_everything(script
         ({"scopes": []}, "scopes"),
         ({"session": "all"}, "session"),
         ({"session": {"a": "x" * 20_000}}, "session"),
+        ({"session": {"type": "speech", "speed": 40}}, "session.speed"),
     ],
 )
 async def test_what_a_secret_cannot_be(scripted: Inside, body: dict[str, Any], param: str) -> None:

@@ -304,3 +304,18 @@ async def test_what_is_said_is_in_no_log(server: SpeechHouse) -> None:
     assert session in logged
     assert "secret sentence" not in logged
     assert server.inside.key not in logged
+
+
+@pytest.mark.parametrize("dialect", ["session.start", "speak"])
+async def test_what_a_client_secret_was_minted_for_is_the_default(tmp_path: Path, dialect: str) -> None:
+    session = {"type": "speech", "voice": "alloy", "response_format": "wav"}
+    async with house(tmp_path) as server:
+        async with server.inside.client() as http:
+            secret = (await http.post("/v1/realtime/client_secrets", json={"session": session})).json()["value"]
+        async with server.client(secret) as client:
+            if dialect == "speak":
+                await client.send("speak", text="hello there")
+            else:
+                await client.send("session.start")
+                await client.send("speech.create", input="hello there")
+            assert (await client.speech()).file.startswith(b"RIFF")

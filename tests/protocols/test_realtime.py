@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from voxgate.errors import Code, PeerError
-from voxgate.protocols.realtime import parse_message, read, text_of
+from voxgate.protocols.realtime import parse_message, read, text_of, with_defaults
 
 KNOWN = ("one", "two")
 
@@ -99,3 +99,8 @@ def test_whatever_comes_only_a_peer_error_comes_of_it(raw: str) -> None:
 
 def test_a_message_goes_out_as_compact_json() -> None:
     assert text_of({"type": "one", "text": "điểm"}) == '{"type":"one","text":"điểm"}'
+
+
+def test_defaults_stand_for_what_is_absent() -> None:
+    defaults = {"a": 1, "b": 2, "c": 3}
+    assert with_defaults({"a": 9, "b": None, "c": None}, defaults, keep_null=["c"]) == {"a": 9, "b": 2, "c": None}

@@ -21,6 +21,7 @@ from voxgate.domain import SPEECH_RATE, FinalHeard, LiveEvent, PartialHeard, Pri
 from voxgate.errors import Code, MisuseError, PeerError, RefusedError
 from voxgate.gateways.intake import Intake, Lags
 from voxgate.gateways.sockets import Handler, Peer, Sockets, credits_left
+from voxgate.protocols import minted
 from voxgate.protocols.live.messages import DEFAULT_MODEL, Audio, Command, Commit, SessionStart, Start, Stop
 from voxgate.protocols.live.session import LiveSession
 from voxgate.protocols.sockets import expiring_message
@@ -47,7 +48,7 @@ def live(sockets: Sockets) -> Handler:
         if model.startswith(_OTHER_DIALECT) or SUBPROTOCOL in offered:
             await _refuse_dialect(peer)
         else:
-            await _Live(sockets, peer, principal, model or DEFAULT_MODEL).run()
+            await _Live(sockets, peer, principal, model).run()
 
     return session
 
@@ -68,12 +69,16 @@ class _Live:
     """One session."""
 
     def __init__(self, sockets: Sockets, peer: Peer, principal: Principal, model: str) -> None:
-        """`model`: where `session.start` names none."""
+        """`model`: of the address; it stands where `session.start` names none. May be empty."""
+        minted_for = minted.defaults(principal.session, minted.LIVE)
         self._sockets = sockets
         self._peer = peer
         self._principal = principal
-        self._model = model
-        self._session = LiveSession(f"rtt_{secrets.token_hex(12)}", hint_characters=sockets.limits.prompt_characters)
+        self._session = LiveSession(
+            f"rtt_{secrets.token_hex(12)}",
+            hint_characters=sockets.limits.prompt_characters,
+            defaults={**minted_for, "model": model} if model else minted_for,
+        )
         self._engine = ""
         self._by_commit = False  # whether nothing else ends segments
         self._meter: Meter | None = None  # while it runs
@@ -98,7 +103,7 @@ class _Live:
         while isinstance(command := await self._command(), Start):
             options = command.options
             try:
-                return options, self._sockets.switchboard().ears(options.model or self._model, options.language)
+                return options, self._sockets.switchboard().ears(options.model or DEFAULT_MODEL, options.language)
             except PeerError as error:
                 self._session.refused()
                 await self._complain(error)

@@ -23,6 +23,7 @@ from voxgate.domain import Principal, Utterance
 from voxgate.errors import Code, MisuseError, PeerError, RefusedError, VoxgateError
 from voxgate.gateways.sockets import Handler, Peer, Sockets, credits_left
 from voxgate.languages import parse
+from voxgate.protocols import minted
 from voxgate.protocols.sockets import expiring_message
 from voxgate.protocols.speech.messages import Append, Cancel, Command, Commit, Create, SessionStart, Start, Stop
 from voxgate.protocols.speech.session import SpeechSession, State
@@ -68,7 +69,10 @@ class _Speaking:
         self._peer = peer
         self._principal = principal
         self._session = SpeechSession(
-            f"tts_{secrets.token_hex(12)}", input_characters=limits.speech_input_characters, queue=limits.speech_queue
+            f"tts_{secrets.token_hex(12)}",
+            input_characters=limits.speech_input_characters,
+            queue=limits.speech_queue,
+            defaults=minted.defaults(principal.session, minted.SPEECH),
         )
         self._tariff = sockets.prices.speech(ENCODED_RATE)
         self._pacing = Pacing(limits.speech_ahead_s, ENCODED_RATE)

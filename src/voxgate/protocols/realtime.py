@@ -49,6 +49,14 @@ def read(model: type[Model], message: Mapping[str, Any], *, keep_null: Collectio
         raise _complaint(error) from None
 
 
+def with_defaults(
+    message: Mapping[str, Any], defaults: Mapping[str, Any], *, keep_null: Collection[str] = ()
+) -> dict[str, Any]:
+    """A message whose absent fields are those of `defaults`; null is absent where `read` takes it so."""
+    said = {name: value for name, value in message.items() if value is not None or name in keep_null}
+    return {**defaults, **said}
+
+
 def text_of(message: Mapping[str, Any]) -> str:
     """A message as the text frame it is sent in."""
     return orjson.dumps(message).decode()

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 
 from voxgate.gateways.rest.answers import Json
 from voxgate.gateways.rest.context import Rest, principal_of
+from voxgate.protocols.minted import check_minted
 from voxgate.protocols.rest.client_secrets import ClientSecretRequest, minted
 
 
@@ -15,6 +16,7 @@ def router(rest: Rest) -> APIRouter:
     async def client_secrets(request: Request, wanted: ClientSecretRequest | None = None) -> Json:
         """A client secret, which stands for this key until it expires."""
         wanted = wanted or ClientSecretRequest()
+        check_minted(wanted.session or {})
         secret = await rest.client_secrets.mint(
             principal_of(request),
             seconds=wanted.seconds(rest.limits.client_secret_s),

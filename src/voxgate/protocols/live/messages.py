@@ -75,6 +75,10 @@ class SessionStart(_Message):
         return Partials(self.partials)
 
 
+NULL_SAYS_SOMETHING = frozenset({"turn_detection"})
+"""Fields of `session.start` that are not absent where they are null."""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """`session.start`."""

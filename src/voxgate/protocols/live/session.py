@@ -12,6 +12,7 @@ with `refused`, and another may come.
 """
 
 import binascii
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -29,6 +30,7 @@ from voxgate.domain import (
 from voxgate.errors import Code, MisuseError, PeerError
 from voxgate.protocols.live.messages import (
     CLIENT_MESSAGES,
+    NULL_SAYS_SOMETHING,
     Audio,
     Command,
     Commit,
@@ -45,11 +47,10 @@ from voxgate.protocols.live.messages import (
     Warned,
     WordHeard,
 )
-from voxgate.protocols.realtime import parse_message, read, text_of
+from voxgate.protocols.realtime import parse_message, read, text_of, with_defaults
 from voxgate.protocols.sockets import closed_message
 
 _PER_MS = SPEECH_RATE // 1000
-_NULL_SAYS_SOMETHING = frozenset({"turn_detection"})
 _WHITE = str.maketrans("", "", " \t\r\n")
 
 
@@ -67,9 +68,11 @@ class State(StrEnum):
 class LiveSession:
     """The table above, and the words for what happens."""
 
-    def __init__(self, session_id: str, *, hint_characters: int) -> None:
-        """`hint_characters`: the longest `hint_text`, `limits.prompt_characters`."""
+    def __init__(self, session_id: str, *, hint_characters: int, defaults: Mapping[str, Any] | None = None) -> None:
+        """`hint_characters`: the longest `hint_text`, `limits.prompt_characters`. `defaults`: of the fields that
+        `session.start` leaves out."""
         self.id = session_id
+        self._defaults = defaults or {}
         self.state = State.CREATED
         self._hint_characters = hint_characters
         self._speech_events = True
@@ -132,7 +135,8 @@ class LiveSession:
         return closed_message(self.id, -(-heard // _PER_MS), credits_used)
 
     def _start(self, message: dict[str, Any]) -> Start:
-        options = read(SessionStart, message, keep_null=_NULL_SAYS_SOMETHING)
+        whole = with_defaults(message, self._defaults, keep_null=NULL_SAYS_SOMETHING)
+        options = read(SessionStart, whole, keep_null=NULL_SAYS_SOMETHING)
         if len(options.hint_text) > self._hint_characters:
             raise PeerError(
                 f"'hint_text' has {len(options.hint_text):,} characters; at most {self._hint_characters:,} are allowed "

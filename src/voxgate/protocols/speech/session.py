@@ -13,14 +13,16 @@
 commands out says so (`ready`, `queued`, `appended` …), which moves the session on and gives what the client is told.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import orjson
 
 from voxgate.audio.codecs.formats import parse_format
 from voxgate.errors import Code, PeerError, RefusedError
-from voxgate.protocols.realtime import parse_message, read, text_of
+from voxgate.protocols.realtime import parse_message, read, text_of, with_defaults
 from voxgate.protocols.sockets import closed_message
 from voxgate.protocols.speech.messages import (
     CLIENT_MESSAGES,
@@ -65,9 +67,15 @@ class _Speech:
 class SpeechSession:
     """The table above, with the speeches that are alive, oldest first."""
 
-    def __init__(self, session_id: str, *, input_characters: int, queue: int) -> None:
-        """`input_characters`: longest text of one speech. `queue`: how many may wait behind the one that is spoken."""
+    def __init__(
+        self, session_id: str, *, input_characters: int, queue: int, defaults: Mapping[str, Any] | None = None
+    ) -> None:
+        """`input_characters`: longest text of one speech. `queue`: how many may wait behind the one that is spoken.
+
+        `defaults`: of the fields that `session.start` leaves out, or all of them where `speak` starts the session.
+        """
         self.id = session_id
+        self._defaults = defaults or {}
         self.state = State.CREATED
         self._input_characters = input_characters
         self._queue = queue
@@ -84,6 +92,8 @@ class SpeechSession:
         if isinstance(raw, bytes):
             raise PeerError("this socket takes text messages; a binary one means nothing here")
         fields = parse_message(raw, CLIENT_MESSAGES)
+        if fields["type"] == "session.start":
+            fields = with_defaults(fields, self._defaults)
         message = read(CLIENT_MESSAGES[fields["type"]], fields)
         if isinstance(message, SessionStop):
             return [] if self.state is State.STOPPING else [Stop()]
@@ -187,7 +197,7 @@ class SpeechSession:
         speech = self._create(None, message.text, param="text")
         if self.state is State.STARTED:
             return [replace(speech, voice=message.voice, response_format=message.audio_format)]
-        options = SessionStart()
+        options = read(SessionStart, self._defaults)
         changes = {"voice": message.voice, "response_format": message.audio_format}
         return [Start(options.model_copy(update={k: v for k, v in changes.items() if v is not None})), speech]
 
