@@ -239,7 +239,10 @@ HEAVY = ("av", "onnxruntime", "xllamacpp", "ctranslate2", "tokenizers", "alembic
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "absent"),
-    [("voxgate.app", HEAVY), ("voxgate.cli.main", (*HEAVY, "sqlalchemy", "fastapi", "pydantic", "rich", "httpx"))],
+    [
+        ("voxgate.app", HEAVY),
+        ("voxgate.cli.main", (*HEAVY, "sqlalchemy", "fastapi", "pydantic", "rich", "httpx", "websockets")),
+    ],
 )
 def test_what_a_start_imports_is_light(module: str, absent: tuple[str, ...]) -> None:
     code = f"import {module}, sys\nprint([name for name in {absent!r} if name in sys.modules])"

@@ -5,6 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
 from voxgate.cli.remote import Remote, credits_used, refused, remote
 from voxgate.errors import PeerError, RefusedError, VoxgateError
@@ -109,6 +112,48 @@ async def test_messages_come_as_they_were_sent_and_then_nothing() -> None:
         await wire.send("too late")
         with pytest.raises(VoxgateError, match="ended early"):
             await wire.until("four")
+
+
+async def test_little_audio_is_in_flight_where_the_server_does_not_read() -> None:
+    taken, reading = 0, asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        server = ServerProtocol(max_size=None)
+        while data := await reader.read(1 << 16):
+            server.receive_data(data)
+            for event in server.events_received():
+                if isinstance(event, Request):
+                    server.send_response(server.accept(event))
+                    writer.writelines(filter(None, server.data_to_send()))
+                    await reading.wait()
+                elif isinstance(event, Frame) and event.opcode is Opcode.BINARY:
+                    taken += len(event.data)
+            writer.writelines(filter(None, server.data_to_send()))
+            if server.close_expected():
+                break
+        writer.close()
+
+    async with await asyncio.start_server(handler, "127.0.0.1", 0) as tcp:
+        port = tcp.sockets[0].getsockname()[1]
+        async with Remote(f"http://127.0.0.1:{port}", KEY).open("/x") as wire:
+            sent = 0
+
+            async def send() -> None:
+                nonlocal sent
+                for _ in range(100):
+                    await wire.send_audio(bytes(10_000))
+                    sent += 10_000
+
+            sending = asyncio.create_task(send())
+            while sent < 130_000:
+                await asyncio.sleep(0)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert sent == 130_000, "the frame that fills the second 64 KiB waits"
+            reading.set()
+            await sending
+    assert taken == 1_000_000
 
 
 async def test_an_error_message_is_raised() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -39,6 +39,7 @@ _NO_KEY = (
 )
 _OPEN_S = 10  # a server that does not shake hands for so long is not there
 _CLOSE_S = 3  # how long its answer to our close is awaited: everything it had to say was said
+_IN_FLIGHT = 1 << 16  # bytes between two pings of `send_audio`, twice as many may be unread: 4 s of PCM16 at 16 kHz
 _MOST_BYTES = 1 << 24  # of a message: none of ours is near it, and a stranger's cannot fill the memory
 
 
@@ -63,6 +64,8 @@ class Wire:
     def __init__(self, connection: "ClientConnection", address: str) -> None:
         self._connection = connection
         self._address = address
+        self._since_ping = 0
+        self._pong: Awaitable[float] | None = None
 
     async def send(self, kind: str, **fields: Any) -> None:
         """One message; nobody minds if the server has closed meanwhile: `receive` tells why it did."""
@@ -71,8 +74,21 @@ class Wire:
         await self._send(orjson.dumps({"type": kind, **fields}).decode())
 
     async def send_audio(self, audio: bytes) -> None:
-        """A binary frame. Waits while the server does not read."""
+        """A binary frame. Waits while the server does not read, also where the network would take minutes of sound:
+        what is in flight can be neither stopped nor had for nothing, and the pings of `websockets` wait behind it.
+        """
+        from contextlib import suppress
+
+        from websockets.exceptions import ConnectionClosed
+
         await self._send(audio)
+        self._since_ping += len(audio)
+        if self._since_ping >= _IN_FLIGHT:
+            self._since_ping = 0
+            with suppress(ConnectionClosed):
+                before, self._pong = self._pong, await self._connection.ping()
+                if before is not None:
+                    await before  # everything sent before that ping has been read
 
     async def _send(self, data: str | bytes) -> None:
         from contextlib import suppress
@@ -138,7 +154,6 @@ class Remote:
                 compression=None,  # sound does not get smaller
                 open_timeout=_OPEN_S,
                 close_timeout=_CLOSE_S,
-                ping_timeout=None,  # a server that paces us reads our ping behind a minute of audio
                 max_size=_MOST_BYTES,
                 proxy=None if self._is_here else True,
             )
