@@ -172,7 +172,9 @@ class Talk:
     def turn(self, record: TurnRecord) -> None:
         self.records.append(record)
 
-    async def _hold(self, act: Callable[["Talk"], Coroutine[Any, Any, None]]) -> None:
+    def conversation(self) -> Conversation:
+        """The call, to be run."""
+        mouth: Any = self.mouth
         parts: dict[str, Any] = {
             "vad": LoudIsSpeech(),
             "stt": self.ears,
@@ -181,13 +183,16 @@ class Talk:
             "turn": None,
             "thinking": Thinking(self.mind),
             "remote": False,
-            "voices": {"en": Voicing(self.mouth, "tone", "en")},
+            "voices": {"en": Voicing(mouth, "tone", "en")},
             "spoken": "en",
             "load": Load(2),
             "metrics": self.metrics,
             "observers": (self,),
         } | self.parts
-        conversation = Conversation(self.request, Parts(**parts), self.settings)
+        return Conversation(self.request, Parts(**parts), self.settings)
+
+    async def _hold(self, act: Callable[["Talk"], Coroutine[Any, Any, None]]) -> None:
+        conversation = self.conversation()
 
         async def script() -> None:
             await act(self)

@@ -15,6 +15,7 @@ class Floor:
         self.standing = Standing()
         self._carry_out = carry_out
         self._events: deque[Event] = deque()
+        self._later: deque[Callable[[], None]] = deque()
         self._stepping = False
 
     @property
@@ -37,9 +38,16 @@ class Floor:
             return ""
         self._stepping = True
         try:
-            return self._step_all()
+            ignored = self._step_all()
         finally:
             self._stepping = False
+        while self._later:
+            self._later.popleft()()
+        return ignored
+
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """What an action sets going, once the step is done and told."""
+        self._later.append(work)
 
     def _step_all(self) -> str:
         ignored = ""

@@ -194,6 +194,7 @@ class Listener:
                 self._finishing.clear()
                 self._awaited.clear()
                 self._told.deafened(error)
+                self.end_speech()  # what is said from here on is a turn of its own
 
     async def _hear(self, session: LiveTranscription) -> None:
         failure = asyncio.ensure_future(session.failure())

@@ -123,7 +123,7 @@ class Replies:
                 reply.playout.hold()
             case Act.RESUME_PLAYOUT:
                 reply.playout.resume()
-                self._player.wake()
+                self._floor.afterwards(self._player.wake)
             case Act.TELL_RESPONSE:
                 self._send(calls.ReplyWhole(number, reply.script.text, interrupted=False, language=reply.language))
             case Act.TELL_RESPONSE_CUT:
@@ -172,7 +172,7 @@ class Replies:
         self._history.answer(reply.number, reply.script)
         if reply.script.text:
             self._send(calls.ReplyText(reply.number, reply.script.text))
-        self._player.play(reply.playout)
+        self._floor.afterwards(lambda: self._player.play(reply.playout) if self._told(reply.number) else None)
 
     def _saying(self, purpose: Purpose, voicing: Voicing, guess: str | None) -> Saying:
         match purpose:
