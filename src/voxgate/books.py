@@ -1,13 +1,15 @@
-"""What the back office of the ledger is asked for, and what it answers: usage, audits, requests that are billed once.
+"""What the back office is asked for, and what it answers: accounts, usage, audits, requests that are billed once.
 
 Values, and ports beside `ports.Ledger`: the services decide over them, the store carries them out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from voxgate.domain import ApiKey, Organization, Principal, Scope, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +196,88 @@ class IdempotencyStore(Protocol):
 
     async def forget(self, org_id: str, key: str, attempt: str) -> None:
         """The attempt was answered with an error, so there was no request."""
+        ...
+
+
+class ClientSecretStore(Protocol):
+    """Short-lived credentials for browsers."""
+
+    async def add(
+        self,
+        secret: str,
+        *,
+        key_id: str,
+        scopes: Collection[Scope],
+        session: Mapping[str, Any],
+        expires_at: datetime,
+    ) -> str:
+        """Store the hash of `secret`, which stands for the key `key_id` until then; its id. Raises StoreError."""
+        ...
+
+
+class Spending(Protocol):
+    """What each key with a daily limit has spent on a day, holds of work under way included. Raises StoreError."""
+
+    async def reserve(self, principal: Principal, day: date, amount: int) -> bool:
+        """Count `amount` micro-credits to the key's day; False, and nothing counted, above `principal.daily_limit`.
+
+        A caller that is cancelled meanwhile has nothing counted.
+        """
+        ...
+
+    async def give_back(self, key_id: str, day: date, amount: int) -> None:
+        """Count `amount` micro-credits less."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Organizations and their keys, for the command line and administration; each method is one transaction."""
+
+    async def add_key(
+        self,
+        key: str,
+        *,
+        org: str,
+        tier: Tier,
+        grant: int,
+        label: str,
+        expires_at: datetime | None,
+        max_concurrent: int | None = None,
+        daily_limit: int | None = None,
+        only_first: bool = False,
+    ) -> tuple[Organization, ApiKey] | None:
+        """Store the hash of `key` for the organization named `org`, which exists or is made.
+
+        One that is made gets `tier` and `grant` micro-credits; one that exists keeps its own.
+        None, and nothing stored, with `only_first` where any organization exists.
+        """
+        ...
+
+    async def keys(self, org: str | None = None) -> Sequence[ApiKey]:
+        """The keys of one organization, or all; oldest first."""
+        ...
+
+    async def revoke_key(self, key_id: str) -> ApiKey | None:
+        """End a key now; one that was revoked before keeps its time. None for an id that is not known."""
+        ...
+
+    async def rotate_key(
+        self, key_id: str, key: str, *, ends_at: datetime, expires_at: datetime | None
+    ) -> tuple[Organization, ApiKey] | None:
+        """Store the hash of `key`, which takes the place of `key_id` with its label and limits; the old one ends then.
+
+        None, and nothing changed, where the old one is unknown, revoked, expired or was rotated before.
+        """
+        ...
+
+    async def limit_key(self, key_id: str, *, max_concurrent: int | None, daily_limit: int | None) -> ApiKey | None:
+        """Set both limits of a key, which running servers heed from its next request on. None for an unknown id."""
+        ...
+
+    async def grant(self, org: str, amount: int, *, grant_id: str) -> Organization | None:
+        """Add `amount` (> 0) micro-credits; the same `grant_id` again adds nothing. None for a name not known."""
+        ...
+
+    async def organizations(self, org: str | None = None) -> Sequence[Organization]:
+        """The organization of that name, or all; by name."""
         ...

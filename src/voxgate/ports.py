@@ -8,7 +8,6 @@ Engine packages name an `EnginePlugin` in the entry-point group `voxgate.engines
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -16,18 +15,14 @@ from pydantic import BaseModel
 
 from voxgate.calls import CallInput, CallOutput, TurnRecord
 from voxgate.domain import (
-    ApiKey,
     Balance,
     Guess,
     LiveRecognition,
-    Organization,
     Partial,
     Principal,
     Recognition,
     Samples,
-    Scope,
     Speech,
-    Tier,
     Transcript,
     Usage,
     Utterance,
@@ -277,90 +272,6 @@ class Keys(Protocol):
 
     async def ended(self, key_ids: Collection[str]) -> frozenset[str]:
         """Those of the keys with these ids that are revoked or expired by now. One query. Raises StoreError."""
-        ...
-
-
-class ClientSecretStore(Protocol):
-    """Short-lived credentials for browsers."""
-
-    async def add(
-        self,
-        secret: str,
-        *,
-        key_id: str,
-        scopes: Collection[Scope],
-        session: Mapping[str, Any],
-        expires_at: datetime,
-    ) -> str:
-        """Store the hash of `secret`, which stands for the key `key_id` until then; its id. Raises StoreError."""
-        ...
-
-
-class Spending(Protocol):
-    """What each key with a daily limit has spent on a day, holds of work under way included. Raises StoreError."""
-
-    async def reserve(self, principal: Principal, day: date, amount: int) -> bool:
-        """Count `amount` micro-credits to the key's day; False, and nothing counted, above `principal.daily_limit`.
-
-        A caller that is cancelled meanwhile has nothing counted.
-        """
-        ...
-
-    async def give_back(self, key_id: str, day: date, amount: int) -> None:
-        """Count `amount` micro-credits less."""
-        ...
-
-
-class AccountStore(Protocol):
-    """Organizations and their keys, for the command line and administration; each method is one transaction."""
-
-    async def add_key(
-        self,
-        key: str,
-        *,
-        org: str,
-        tier: Tier,
-        grant: int,
-        label: str,
-        expires_at: datetime | None,
-        max_concurrent: int | None = None,
-        daily_limit: int | None = None,
-        only_first: bool = False,
-    ) -> tuple[Organization, ApiKey] | None:
-        """Store the hash of `key` for the organization named `org`, which exists or is made.
-
-        One that is made gets `tier` and `grant` micro-credits; one that exists keeps its own.
-        None, and nothing stored, with `only_first` where any organization exists.
-        """
-        ...
-
-    async def keys(self, org: str | None = None) -> Sequence[ApiKey]:
-        """The keys of one organization, or all; oldest first."""
-        ...
-
-    async def revoke_key(self, key_id: str) -> ApiKey | None:
-        """End a key now; one that was revoked before keeps its time. None for an id that is not known."""
-        ...
-
-    async def rotate_key(
-        self, key_id: str, key: str, *, ends_at: datetime, expires_at: datetime | None
-    ) -> tuple[Organization, ApiKey] | None:
-        """Store the hash of `key`, which takes the place of `key_id` with its label and limits; the old one ends then.
-
-        None, and nothing changed, where the old one is unknown, revoked, expired or was rotated before.
-        """
-        ...
-
-    async def limit_key(self, key_id: str, *, max_concurrent: int | None, daily_limit: int | None) -> ApiKey | None:
-        """Set both limits of a key, which running servers heed from its next request on. None for an unknown id."""
-        ...
-
-    async def grant(self, org: str, amount: int, *, grant_id: str) -> Organization | None:
-        """Add `amount` (> 0) micro-credits; the same `grant_id` again adds nothing. None for a name not known."""
-        ...
-
-    async def organizations(self, org: str | None = None) -> Sequence[Organization]:
-        """The organization of that name, or all; by name."""
         ...
 
 

@@ -13,7 +13,7 @@ WHO = Principal("key_1", "org_1", "acme", Tier.FREE)
 
 
 class Kept:
-    """`ports.ClientSecretStore` that remembers."""
+    """`books.ClientSecretStore` that remembers."""
 
     def __init__(self) -> None:
         self.added: list[tuple[str, str, frozenset[Scope], Mapping[str, Any], datetime]] = []

@@ -18,7 +18,7 @@ from voxgate.store.ledger import SqlLedger
 
 
 class Counter:
-    """`ports.Spending` in memory."""
+    """`books.Spending` in memory."""
 
     def __init__(self) -> None:
         self.days: dict[tuple[str, date], int] = {}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from voxgate.books import AccountStore
 from voxgate.domain import MICRO, ApiKey, Organization, Tier
 from voxgate.errors import Code, PeerError
-from voxgate.ports import AccountStore
 from voxgate.services.billing import to_micro
 
 KEY_BYTES = 32

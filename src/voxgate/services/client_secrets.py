@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from voxgate.books import ClientSecretStore
 from voxgate.clock import Clock
 from voxgate.domain import Principal, Scope
 from voxgate.errors import Code, PeerError, RefusedError
-from voxgate.ports import ClientSecretStore
 
 SECRET_BYTES = 32
 """Random bytes in a secret: 256 bits, 43 URL-safe characters."""

@@ -10,10 +10,11 @@ from datetime import date, timedelta
 
 import structlog
 
+from voxgate.books import Spending
 from voxgate.clock import Clock
 from voxgate.domain import Balance, Principal, Usage
 from voxgate.errors import Code, RefusedError, StoreError
-from voxgate.ports import Hold, Ledger, Spending
+from voxgate.ports import Hold, Ledger
 from voxgate.services.billing import to_credits
 
 _log = structlog.get_logger(__name__)

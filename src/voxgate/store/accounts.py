@@ -20,7 +20,7 @@ _NOT_KNOWN_YET = "rotating"  # what `replaced_by` holds for the rest of the tran
 
 
 class SqlAccounts:
-    """`ports.AccountStore` on the database."""
+    """`books.AccountStore` on the database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -47,7 +47,7 @@ _NEW = insert(client_secrets)
 
 
 class SqlClientSecrets:
-    """`ports.ClientSecretStore` on the database."""
+    """`books.ClientSecretStore` on the database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

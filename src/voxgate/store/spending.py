@@ -42,7 +42,7 @@ _HELD = select(func.coalesce(func.sum(holds.c.amount), 0)).where(
 
 
 class SqlSpending:
-    """`ports.Spending` on the database."""
+    """`books.Spending` on the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
