@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxgate.domain import SPEECH_RATE, Partials, Transcript
-from voxgate.engines.redecoding import CAUTIOUS, Constants, Reading, Redecoding, Step, agreed, pieces, share
+from voxgate.engines.redecoding import CAUTIOUS, Constants, Reading, Redecoding, Step, agreed, pieces, said_again, share
 
 WINDOW = 512
 PLAIN = Constants(
@@ -216,6 +216,31 @@ def test_doubtful_and_empty_partials_change_nothing() -> None:
     assert one.partial("noise noise", doubted=True) is None
     assert one.partial("") is None
     assert one.partial("one two three four five") == "one two three four five"
+
+
+def test_a_partial_that_says_a_sentence_twice_is_not_shown_and_nothing_is_forced_after_it() -> None:
+    one = call()
+    one.partial("Please turn off the lights in")
+    one.partial("Please turn off the lights in the kitchen")
+    assert one.partial("Please turn off the lights in the kitchen. Please turn off the lights in the kitchen") is None
+    one.until(Step.PARTIAL)
+    assert one.policy.begin(one.now)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        ("turn off the lights. Turn off the lights", True),
+        ("turn off the lights now, turn off the lights", True),
+        ("no no no", False),
+        ("very very very very", False),
+        ("one two three, one two three", False),
+        ("turn off the lights and the heating in the hall", False),
+        ("", False),
+    ],
+)
+def test_what_is_said_again(text: str, again: bool) -> None:
+    assert said_again(pieces(text, "en")) is again
 
 
 def test_a_partial_that_comes_late_changes_nothing() -> None:

@@ -47,6 +47,8 @@ CAUTIOUS = Constants(
 )
 """For engines nobody has measured: what costs little and promises little."""
 
+_AGAIN = 4
+"""Pieces that a text must say twice to be doubted; people say fewer twice all the time ("no no", "very, very")."""
 _QUIET_MS = 100
 """Silence from which on nothing is said that a partial could add; for engines that begin no final early."""
 
@@ -106,6 +108,15 @@ def agreed(one: Sequence[str], other: Sequence[str]) -> int:
             break
         count += 1
     return count
+
+
+def said_again(words: Sequence[str]) -> bool:
+    """Whether the text ends by saying its beginning again: seen of decoders on which agreed words were forced.
+
+    At least _AGAIN pieces of it. People say a sentence twice too: its final has it.
+    """
+    bare = [_bare(word) for word in words]
+    return any(bare[at:] == bare[: len(bare) - at] for at in range((len(bare) + 1) // 2, len(bare) - _AGAIN + 1))
 
 
 def _bare(piece: str) -> str:
@@ -221,11 +232,12 @@ class Redecoding:
         """A new reading; `complete`: the speaker has paused, and its last word is whole."""
         if self._finished or length <= self._known:
             return None
-        if reading.doubted or not reading.transcript.text:
+        newest = pieces(reading.transcript.text, self._language)
+        if reading.doubted or not newest or (not complete and said_again(newest)):
             self._reading = None  # perhaps because of what was forced on it
             return None
         self._known = length
-        before, self._newest = self._newest, pieces(reading.transcript.text, self._language)
+        before, self._newest = self._newest, newest
         self._agreed = agreed(before, self._newest)
         self._reading = reading if self._constants.forced else None
         shown = self._show(complete=complete)
