@@ -18,6 +18,8 @@ from voxgate.domain import Utterance
 from voxgate.engines.registry import Configured, absent, bring_up
 from voxgate.errors import ConfigError, VoxgateError
 from voxgate.gateways.admission import Admission
+from voxgate.gateways.agent import Agent
+from voxgate.gateways.calling import Calls
 from voxgate.gateways.http import HttpServer, read_tls
 from voxgate.gateways.proxies import TrustedProxies, parse_networks
 from voxgate.gateways.rest.api import build
@@ -243,6 +245,7 @@ class Assembled:
     """Where calls are opened and closed."""
     observers: tuple[CallObserver, ...]
     """Who is told of every turn: the record, and the traces where a collector is configured."""
+    sockets: Sockets
 
 
 @asynccontextmanager
@@ -313,8 +316,19 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         address = what.settings.server
         api = build(rest, allowed_origins=address.allowed_origins, public_url=address.public_url)
         shell = SocketShell(api, routes(sockets), sockets, allowed_origins=address.allowed_origins)
-        app = TrustedProxies(shell, parse_networks(address.trusted_proxies))
-        yield Assembled(app, room, accounts, metrics, sweeper, record, observers)
+        calls = Calls(
+            what.settings.turns,
+            switchboard=lambda: room.switchboard,
+            vad=room.vad,
+            turn=room.turn,
+            cores=what.cores,
+            metrics=metrics,
+            observers=observers,
+        )
+        agent = Agent(sockets, what.settings.agent, calls.converse, record, allowed_origins=address.allowed_origins)
+        stack.push_async_callback(agent.aclose)
+        app = TrustedProxies(agent.before(shell), parse_networks(address.trusted_proxies))
+        yield Assembled(app, room, accounts, metrics, sweeper, record, observers, sockets)
 
 
 @dataclass(frozen=True, slots=True)

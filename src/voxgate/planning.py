@@ -10,8 +10,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from voxgate import config
 from voxgate.config import Loaded, Settings
+from voxgate.conversation.turn_settings import TurnSettings
 from voxgate.engines.registry import Configured, configure, usable_cores
 from voxgate.errors import ConfigError
+from voxgate.gateways.agent_settings import AgentSettings
 from voxgate.gateways.limits import LimitSettings
 from voxgate.gateways.proxies import parse_networks
 from voxgate.models.store import ModelSettings, ModelStore, models_root
@@ -91,6 +93,8 @@ class VoxgateSettings(Settings):
     observe: ObserveSettings = ObserveSettings()
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
+    agent: AgentSettings = AgentSettings()
+    turns: TurnSettings = TurnSettings()
     prices: PriceSettings = PriceSettings()
     ledger: LedgerSettings = LedgerSettings()
     transcripts: TranscriptSettings = TranscriptSettings()

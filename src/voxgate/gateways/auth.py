@@ -14,6 +14,7 @@ SCOPED: dict[str, frozenset[Scope]] = {
     "/v1/audio/transcriptions": frozenset({Scope.TRANSCRIPTION}),
     "/v1/audio/speech": frozenset({Scope.SPEECH}),
     "/v1/audio/voices": _EVERY,
+    "/v1/audio/agent": frozenset({Scope.AGENT}),
     "/v1/chat/completions": frozenset({Scope.AGENT}),
     "/v1/models": _EVERY,
     "/v1/realtime": frozenset({Scope.TRANSCRIPTION}),

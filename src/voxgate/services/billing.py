@@ -161,6 +161,8 @@ class PriceSettings(BaseModel):
     """Generated audio that was sent, billed by the begun minute of each request."""
     chat_credits_per_1000_tokens: Price = Decimal(0)
     """Prompt and completion together."""
+    agent_credits_per_minute: Price = Decimal(0)
+    """Conversations with the voice agent, billed by the begun minute of each."""
 
     def transcription(self, rate: int) -> Tariff:
         """The tariff of audio that is heard, in samples at `rate` a second."""
@@ -173,6 +175,10 @@ class PriceSettings(BaseModel):
     def chat(self) -> Tariff:
         """The tariff of an answer, in tokens. Hold the prompt (at most a token a byte) and `max_tokens`."""
         return PerToken("chat", to_micro(self.chat_credits_per_1000_tokens))
+
+    def agent(self) -> Tariff:
+        """The tariff of a conversation, in milliseconds, silence included."""
+        return PerMinute("agent", to_micro(self.agent_credits_per_minute), 1000)
 
 
 def reach(tariff: Tariff, budget: int, most: int) -> int:
