@@ -28,6 +28,8 @@ PARTS = (
     "moonshine",
     "whisper",
     "partials",
+    "live",
+    "live_real",
     "speech",
     "sockets",
     "speech_socket",
