@@ -1,0 +1,1 @@
+"""Calls in LiveKit rooms: one bot, two ways to be in a room with somebody."""
