@@ -126,8 +126,8 @@ class RoomMedia(Protocol):
         ...
 
     def play(self, samples: Samples) -> None:
-        """Sound at VOICE_RATE to be played behind what is queued, paced by the provider; nothing is sent while nothing is
-        queued, and nothing is kept while the person is away."""
+        """Sound at VOICE_RATE to be played behind what is queued, paced by the provider; nothing is sent while
+        nothing is queued, and nothing is kept while the person is away."""
         ...
 
     def flush(self) -> None:
@@ -153,7 +153,7 @@ class MediaProvider(Protocol):
     name: str
 
     def grant(self, plan: RoomPlan, base_url: str) -> Grant:
-        """What the person joins with. `base_url`: `http(s)://…` of this server, as the client reached it. Pure, quick."""
+        """What the person joins with. `base_url`: `http(s)://…` of this server, as the client reached it. Quick."""
         ...
 
     async def open(self, plan: RoomPlan) -> RoomMedia:
