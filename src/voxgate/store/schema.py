@@ -1,4 +1,4 @@
-"""The tables of keys, credits, requests that are billed once, and of what was said in sessions.
+"""The tables of keys, credits, requests that are billed once, of what was said in sessions, and of voicebots.
 
 Money is whole micro-credits in 64-bit integers; nothing here is ever a float. `postings` is the ledger: rows are added,
 never changed (triggers in the migrations refuse it), and every balance can be computed from them:
@@ -34,7 +34,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration. A database at it is used as it is; Alembic, 0.3 s to import, stays out of the start."""
 
 BALANCE_LIMIT = 2**62
@@ -298,3 +298,40 @@ turns = Table(
 
 `latency` is stage -> [start, end] in milliseconds after `ended_at`, without the stages that were not.
 """
+
+voicebots = Table(
+    "voicebots",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("org_id", String(32), ForeignKey("organizations.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("avatar_url", Text),
+    Column("instructions", Text, nullable=False),
+    Column("language", Text),
+    Column("voice", Text, nullable=False),
+    Column("greeting", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_voicebots_org_id_created_at", "org_id", "created_at", "id"),
+)
+"""Voicebots: rooms.Voicebot, whose docstrings tell the columns.
+
+Its row goes when one is deleted; what refers to its id and is to be kept longer, as sessions are, has no foreign key.
+"""
+
+voicebot_images = Table(
+    "voicebot_images",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("voicebot_id", String(24), ForeignKey("voicebots.id", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("media_type", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("object", Text, nullable=False),
+    UniqueConstraint("voicebot_id", "key"),
+    Index("ix_voicebot_images_voicebot_id_digest", "voicebot_id", "digest"),
+)
+"""Images of voicebots: rooms.BotImage. `object` is the name of the content where images lie; no other row has it."""
