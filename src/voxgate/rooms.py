@@ -4,10 +4,11 @@ A voicebot is written once; a session is one call of one person with it, in a ro
 carries (gateways/rooms). The first minute is paid with the session's own row, and the rest as it begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class BotImage:
     media_type: str
     """`image/png`, `image/jpeg` or `image/webp`."""
     digest: str
-    """SHA-256 of the content, in hex: where it is stored, and what its address and its `ETag` are made of."""
+    """SHA-256 of the content, in hex: what its address and its `ETag` are made of."""
     size: int
     """Bytes."""
 
@@ -128,3 +129,65 @@ class Message:
     """Of an assistant who was interrupted: what was heard."""
     created_at: datetime
     interrupted: bool
+
+
+class VoicebotStore(Protocol):
+    """Voicebots on record. Every method may raise StoreError."""
+
+    async def add(self, voicebot: Voicebot, *, most: int) -> bool:
+        """Keep a new one, which has no images; False, and nothing kept, where its organization has `most` already."""
+        ...
+
+    async def find(self, voicebot_id: str) -> Voicebot | None:
+        """The one with this id, whosesoever it is."""
+        ...
+
+    async def page(self, org_id: str | None, *, limit: int, offset: int) -> tuple[Sequence[Voicebot], int]:
+        """At most `limit` of an organization's, or of all, behind the first `offset`, oldest first; how many it has."""
+        ...
+
+    async def change(self, voicebot_id: str, changes: Mapping[str, str | None], at: datetime) -> Voicebot | None:
+        """Set the named fields, leave the others; the voicebot then. None for an unknown id."""
+        ...
+
+    async def remove(self, voicebot_id: str) -> Sequence[str] | None:
+        """Forget it; the objects of its images, which nothing names any more. None for an unknown id."""
+        ...
+
+    async def put_image(
+        self, voicebot_id: str, image: BotImage, stored: str, *, most: int, at: datetime
+    ) -> tuple[bool, str | None]:
+        """Add an image whose content is the object `stored`, or put it in the place of the one with its key.
+
+        Whether it was done: it is not where the voicebot is unknown, or has `most` others already. And the object of
+        the one whose place it took.
+        """
+        ...
+
+    async def take_image(self, voicebot_id: str, key: str, at: datetime) -> str | None:
+        """Forget an image; its object. None where there is none of that key."""
+        ...
+
+    async def object_of(self, voicebot_id: str, digest: str) -> tuple[str, str] | None:
+        """Where an image's content lies: (object, media type). None where the voicebot has no such image."""
+        ...
+
+
+class ImageStorage(Protocol):
+    """Where contents of images lie, by names that are never used twice. Every method may raise StoreError."""
+
+    async def put(self, name: str, content: bytes, media_type: str) -> None:
+        """Keep a content; once it returns, it is there for good. `name`: letters, digits, `/`, `-` and `.`."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """The content; None where there is none."""
+        ...
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Forget contents; those that are not there are forgotten already."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        ...

@@ -14,6 +14,7 @@ from voxgate.store.ledger import SqlLedger
 from voxgate.store.sessions import SqlSessions
 from voxgate.store.spending import SqlSpending
 from voxgate.store.usage import SqlUsage
+from voxgate.store.voicebots import SqlVoicebots
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Stores:
     spending: SqlSpending
     usage: SqlUsage
     sessions: SqlSessions
+    voicebots: SqlVoicebots
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -47,4 +49,5 @@ class Stores:
             spending=SqlSpending(database),
             usage=SqlUsage(database),
             sessions=SqlSessions(database),
+            voicebots=SqlVoicebots(database),
         )
