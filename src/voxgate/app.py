@@ -30,15 +30,20 @@ from voxgate.gateways.sockets import Sockets
 from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
 from voxgate.ports import AudioDecoder, CallObserver, Metrics, TurnDetector, Vad
+from voxgate.rooms import VoicebotStore
 from voxgate.services.accounts import Accounts
 from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Idempotency
+from voxgate.services.images import Images
 from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
 from voxgate.services.transcripts import Transcripts
 from voxgate.services.usage import UsageReports
+from voxgate.services.voicebot_names import check_names
+from voxgate.services.voicebots import Voicebots
 from voxgate.services.warming import warm
+from voxgate.store.image_bucket import image_storage
 from voxgate.tracing import open_traces
 
 if TYPE_CHECKING:  # SQLAlchemy takes a third of a second to import: only those who open a database pay for it
@@ -157,6 +162,26 @@ async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple["Database
     async with open_database(settings) as database:
         await database.upgrade()
         yield database, Accounts(SqlAccounts(database, SystemClock()))
+
+
+@asynccontextmanager
+async def open_voicebots(
+    settings: VoxgateSettings, store: VoicebotStore, board: Callable[[], Switchboard]
+) -> AsyncIterator[tuple[Voicebots, Images]]:
+    """Voicebots and their images, over a store that is open. Raises ConfigError where the images cannot be kept."""
+    storage = image_storage(settings.images, settings.server.data_dir.absolute() / "images")
+    clock = SystemClock()
+    voicebots = Voicebots(
+        store,
+        settings.voicebots,
+        clock,
+        text_characters=settings.agent.instructions_characters,
+        check_names=lambda voice, language, model: check_names(board(), voice, language, model),
+    )
+    try:
+        yield voicebots, Images(store, storage, settings.voicebots, clock)
+    finally:
+        await storage.aclose()
 
 
 def _make_data_dir(folder: Path) -> None:
@@ -286,14 +311,20 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         admission = Admission(stores.credentials, what.settings.limits, clock)
         await stack.enter_async_context(_beside(admission.live.run()))
         ledger = DailyLimits(stores.ledger, stores.spending, clock)
+        voicebots, images = await stack.enter_async_context(
+            open_voicebots(what.settings, stores.voicebots, lambda: room.switchboard)
+        )
         rest = Rest(
             admission=admission,
             client_secrets=ClientSecrets(stores.secrets, clock),
             ledger=ledger,
             usage=UsageReports(stores.usage),
             idempotency=idempotency,
+            voicebots=voicebots,
+            images=images,
             prices=what.settings.prices,
             limits=what.settings.limits,
+            public_url=what.settings.server.public_url,
             metrics=metrics,
             cores=what.cores,
             switchboard=lambda: room.switchboard,

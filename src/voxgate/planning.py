@@ -22,6 +22,8 @@ from voxgate.services.billing import PriceSettings
 from voxgate.services.routing import RoutingSettings, VoiceSettings
 from voxgate.services.sweeping import LedgerSettings
 from voxgate.services.transcripts import TranscriptSettings
+from voxgate.services.voicebots import VoicebotSettings
+from voxgate.store.image_bucket import ImageSettings
 
 CONFIG_NAME = "voxgate.toml"
 """The configuration file of the folder one stands in, where no other is named."""
@@ -98,6 +100,8 @@ class VoxgateSettings(Settings):
     prices: PriceSettings = PriceSettings()
     ledger: LedgerSettings = LedgerSettings()
     transcripts: TranscriptSettings = TranscriptSettings()
+    voicebots: VoicebotSettings = VoicebotSettings()
+    images: ImageSettings = ImageSettings()
     models: ModelSettings = ModelSettings()
     routing: RoutingSettings = RoutingSettings()
     voices: VoiceSettings = VoiceSettings()

@@ -38,6 +38,11 @@ class Admission:
         """Who sends a request, for as long as it takes; as `let_in`, with the credential in its headers."""
         return self.let_in(credential(headers), address, path)
 
+    def count(self, address: str) -> None:
+        """Count a request from `address` that needs no key. Raises RefusedError `rate_limited`."""
+        name = rate_name(address)
+        self._within_rate(self._by_address, name, "from this address", "requests_per_minute_per_address")
+
     @asynccontextmanager
     async def wait(self, address: str) -> AsyncIterator[None]:
         """Keep a place for a socket from `address` that has not shown its credential yet.
@@ -45,8 +50,7 @@ class Admission:
         Not one of those that requests have: whoever waits without a key keeps nobody out who has one. Raises
         RefusedError `rate_limited`, `busy`.
         """
-        name = rate_name(address)
-        self._within_rate(self._by_address, name, "from this address", "requests_per_minute_per_address")
+        self.count(address)
         most = self._limits.concurrent_requests
         with self._place("waiting", most, Code.BUSY, "the server", "concurrent_requests"):
             yield
@@ -58,8 +62,8 @@ class Admission:
         `key`: the credential that was shown, if any; `address`: where it came from. Raises RefusedError
         `rate_limited`, `busy`, `invalid_api_key`, `permission_denied`; KeyEndedError; StoreError.
         """
+        self.count(address)
         name = rate_name(address)
-        self._within_rate(self._by_address, name, "from this address", "requests_per_minute_per_address")
         with self._place("server", self._limits.concurrent_requests, Code.BUSY, "the server", "concurrent_requests"):
             principal = await self._authenticate(key, name)
             key_id = principal.key_id

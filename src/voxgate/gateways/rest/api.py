@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from voxgate import __version__
 from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
-from voxgate.gateways.rest import chat, client_secrets, info, speech, transcriptions, usage
+from voxgate.gateways.rest import chat, client_secrets, info, speech, transcriptions, usage, voicebots
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.gateways.rest.context import Rest
 from voxgate.gateways.rest.edge import CLIENT_GONE, GUARDED, Edge, RequestIds, hidden
@@ -51,9 +51,10 @@ def build(
         swagger_ui_parameters={"persistAuthorization": True},
     )
     bearer = HTTPBearer(auto_error=False, description="An API key of this installation: `voxgate keys create`")
-    for room in (transcriptions, speech, chat, info, usage, client_secrets):
+    for room in (transcriptions, speech, chat, info, usage, client_secrets, voicebots):
         app.include_router(room.router(rest), dependencies=[Depends(bearer)])
     app.include_router(info.operations(rest))
+    app.include_router(voicebots.shown(rest))
     app.add_exception_handler(VoxgateError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

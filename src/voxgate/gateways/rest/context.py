@@ -13,9 +13,11 @@ from voxgate.ports import AudioDecoder, Ledger, Vad
 from voxgate.services.billing import PriceSettings, Tariff
 from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Attempt, Idempotency
+from voxgate.services.images import Images
 from voxgate.services.metering import Meter
 from voxgate.services.switchboard import Switchboard
 from voxgate.services.usage import UsageReports
+from voxgate.services.voicebots import Voicebots
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,12 @@ class Rest:
     ledger: Ledger
     usage: UsageReports
     idempotency: Idempotency
+    voicebots: Voicebots
+    images: Images
     prices: PriceSettings
     limits: LimitSettings
+    public_url: str
+    """Address clients reach the server by; empty: the one they asked."""
     metrics: Prometheus
     cores: int
     switchboard: Callable[[], Switchboard]
@@ -82,3 +88,8 @@ def request_id_of(request: Request) -> str:
     """The id in this request's `X-Request-Id`."""
     request_id: str = request.state.request_id
     return request_id
+
+
+def base_url_of(rest: Rest, request: Request) -> str:
+    """What addresses of this server in an answer begin with, without a slash at the end."""
+    return rest.public_url or f"{request.url.scheme}://{request.url.netloc}"

@@ -15,6 +15,7 @@ from voxgate.gateways.limits import LimitSettings
 from voxgate.gateways.livework import KeyEndedError
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.observe import Prometheus
+from voxgate.protocols.rest.voicebots import IMAGES
 
 log = structlog.get_logger(__name__)
 
@@ -94,10 +95,12 @@ class Edge:
         headers = Headers(scope=scope)
         async with AsyncExitStack() as stack:
             try:
+                address = (scope.get("client") or ("", 0))[0]
                 if scope["path"].startswith(GUARDED):
-                    address = (scope.get("client") or ("", 0))[0]
                     admitted = self._admission.admit(headers, address, scope["path"])
                     scope["state"]["principal"] = await stack.enter_async_context(admitted)
+                elif scope["path"].startswith(IMAGES):
+                    self._admission.count(address)
                 body = _Body(receive, headers, self._limits)
             except VoxgateError as error:
                 await error_response(error)(scope, receive, send)
