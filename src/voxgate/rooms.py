@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from voxgate.domain import Balance, Principal
+
 
 @dataclass(frozen=True, slots=True)
 class BotImage:
@@ -94,6 +96,8 @@ class RoomEnd(StrEnum):
     """Its server died; it is billed to the last heartbeat."""
     FAILED = "failed"
     """We broke our own rules, and logged it."""
+    REVOKED = "revoked"
+    """Its API key was revoked, or expired."""
     SHUTDOWN = "shutdown"
     """The server was stopped."""
 
@@ -111,7 +115,7 @@ class RoomSession:
     """None: it goes on, or its server died and nobody has noticed yet."""
     reason: RoomEnd | None
     duration_s: int
-    """Whole seconds, rounded up; of a session that goes on: to its last heartbeat."""
+    """Whole seconds that its person was inside, rounded up; of a session that goes on: to its last heartbeat."""
     billed_minutes: int
     """Begun minutes; at least one."""
     charged: int
@@ -190,4 +194,105 @@ class ImageStorage(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewRoom:
+    """A session that is about to begin."""
+
+    plan: RoomPlan
+    voicebot_id: str
+    request_id: str
+    """What it is billed under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """How far a session has come: what a crash from here on is billed."""
+
+    duration_ms: int
+    """How long its person was inside."""
+    minutes: int
+    """Begun minutes; at least one."""
+    charged: int
+    """Micro-credits, for all of them."""
+
+
+class RoomEntry(Protocol):
+    """A session's entry in the books of the server that carries its call. Its steps follow one another.
+
+    A step that was begun is finished even if its caller is cancelled: no step is ever half-done.
+    """
+
+    held: int
+    """Micro-credits held so far."""
+    balance: Balance
+    """What the organization had after the last step."""
+
+    def lived(self, lived: Lived) -> None:
+        """Remember how far it has come: the next heartbeat writes it down. Returns at once."""
+        ...
+
+    async def extend(self, total: int) -> None:
+        """Hold `total` micro-credits altogether. Raises RefusedError `insufficient_credits`, StoreError."""
+        ...
+
+    async def close(self, reason: RoomEnd, at: datetime, lived: Lived) -> None:
+        """Charge, release the rest, write the usage, close the entry and note that it is to be told; one transaction.
+
+        Raises StoreError; the server's heart then does it as soon as the database answers. Where another server took
+        this one for dead and closed the entry before, it stays as it is.
+        """
+        ...
+
+    async def void(self) -> None:
+        """Charge nothing and erase the entry: there was no session. Raises StoreError, as `close` does."""
+        ...
+
+
+class RoomStore(Protocol):
+    """Sessions on record. Every method may raise StoreError."""
+
+    async def open(self, principal: Principal, new: NewRoom, *, hold: int, lived: Lived, at: datetime) -> RoomEntry:
+        """Hold `hold` (>= `lived.charged`) micro-credits and write the entry; one transaction.
+
+        Raises RefusedError `insufficient_credits`, nothing written. So it is where the caller is cancelled meanwhile.
+        """
+        ...
+
+    async def find(self, room: str) -> RoomSession | None:
+        """The session of a room, whosesoever it is. The name of its person is not kept, and is empty."""
+        ...
+
+    async def page(
+        self, *, org_name: str | None = None, live: bool = False, limit: int
+    ) -> Sequence[tuple[str, RoomSession]]:
+        """At most `limit` of an organization's or of all, newest first, each with the organization's name.
+
+        `live`: only those that go on.
+        """
+        ...
+
+    async def ask_end(self, room: str, at: datetime) -> None:
+        """Ask the server that carries the call to end it."""
+        ...
+
+    async def over(self, rooms: Sequence[str]) -> frozenset[str]:
+        """Those of the rooms whose call is to be ended: somebody asked for it, or has closed the entry."""
+        ...
+
+    async def end_in_place(self, room: str, reason: RoomEnd) -> None:
+        """Close a session in the place of a server that does not answer: billed to its last heartbeat.
+
+        One that is closed already stays as it is.
+        """
+        ...
+
+    async def messages(self, session: str, *, limit: int, offset: int) -> tuple[Sequence[Message], int]:
+        """At most `limit` lines of its transcript behind the first `offset`, oldest first; how many there are."""
+        ...
+
+    async def erase_messages(self, session: str) -> int:
+        """Erase its transcript; how many exchanges there were."""
         ...

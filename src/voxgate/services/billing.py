@@ -164,6 +164,9 @@ class PriceSettings(BaseModel):
     agent_credits_per_minute: Price = Decimal(0)
     """Conversations with the voice agent, billed by the begun minute of each."""
 
+    room_credits_per_minute: Price = Decimal(1)
+    """Sessions of voicebots in rooms, billed by the begun minute that a person is inside; the first as one is made."""
+
     def transcription(self, rate: int) -> Tariff:
         """The tariff of audio that is heard, in samples at `rate` a second."""
         return PerSecond("transcription", to_micro(self.transcription_credits_per_minute), rate)
@@ -179,6 +182,10 @@ class PriceSettings(BaseModel):
     def agent(self) -> Tariff:
         """The tariff of a conversation, in milliseconds, silence included."""
         return PerMinute("agent", to_micro(self.agent_credits_per_minute), 1000)
+
+    def room(self) -> Tariff:
+        """The tariff of a session in a room, in milliseconds that its person is inside."""
+        return PerMinute("rooms", to_micro(self.room_credits_per_minute), 1000)
 
 
 def reach(tariff: Tariff, budget: int, most: int) -> int:

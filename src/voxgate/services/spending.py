@@ -31,7 +31,7 @@ class DailyLimits:
     async def hold(self, principal: Principal, amount: int, *, request_id: str, surface: str) -> Hold:
         if principal.daily_limit is None:
             return await self._ledger.hold(principal, amount, request_id=request_id, surface=surface)
-        reserved = _Reserved(self._spending, self._clock, principal)
+        reserved = Reserved(self._spending, self._clock, principal)
         await reserved.more(amount)
         try:
             held = await self._ledger.hold(principal, amount, request_id=request_id, surface=surface)
@@ -47,8 +47,8 @@ class DailyLimits:
         return await self._ledger.balance(org_id)
 
 
-class _Reserved:
-    """What one piece of work has counted to its key's days."""
+class Reserved:
+    """What one piece of work has counted to its key's days; nothing where the key has no limit."""
 
     def __init__(self, spending: Spending, clock: Clock, principal: Principal) -> None:
         self._spending = spending
@@ -58,9 +58,10 @@ class _Reserved:
 
     async def more(self, amount: int) -> None:
         """Count `amount` to today. Raises RefusedError `insufficient_credits`, counting nothing."""
+        if self._principal.daily_limit is None or not amount:
+            return
         now = self._clock.now()
         if not await self._spending.reserve(self._principal, now.date(), amount):
-            assert self._principal.daily_limit is not None
             tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
             raise RefusedError(
                 f"this API key may spend {to_credits(self._principal.daily_limit)} credits a day, and too little is "
@@ -87,7 +88,7 @@ class _Reserved:
 class _DailyHold:
     """`ports.Hold` whose every step is counted to the day of its key."""
 
-    def __init__(self, hold: Hold, reserved: _Reserved) -> None:
+    def __init__(self, hold: Hold, reserved: Reserved) -> None:
         self.amount = hold.amount
         self.balance = hold.balance
         self._hold = hold
