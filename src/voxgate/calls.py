@@ -5,6 +5,7 @@ out `ports.CallTransport`; conversation/conversation.py runs the call between th
 1 within a call, as turns.Standing numbers them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +42,12 @@ class CallRequest:
     """Samples per second of all audio that is sent."""
     echo_guard: bool = False
     """Whether the client has no echo cancellation, so that the bot may hear itself."""
+    grace_s: float | None = None
+    """How long the call waits for a client whose connection broke; None: `turns.grace_s`."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Pictures that replies may show: key -> description, which may be empty."""
+    captions: bool = False
+    """Whether replies are told word by word as they are heard (SpokenOut), too."""
 
 
 # in
@@ -196,6 +203,26 @@ class ReplyWhole:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenOut:
+    """What was heard of a reply so far, while it is played, for a call with `captions`; then once for good, unless
+    nothing was heard of it at all. Runs ahead of the ear by as much as was sent ahead (`turns`: 200 ms)."""
+
+    reply: int
+    text: str
+    """From the beginning of the reply."""
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOut:
+    """The reply shows a picture, where it speaks of it: the clause is about to be heard."""
+
+    reply: int
+    key: str
+    """One of `CallRequest.images`."""
+
+
+@dataclass(frozen=True, slots=True)
 class AudioOut:
     """The next audio of a reply, to be sent at once: it is due."""
 
@@ -302,6 +329,8 @@ CallOutput = (
     | StateOut
     | ReplyText
     | ReplyWhole
+    | SpokenOut
+    | ImageOut
     | AudioOut
     | ReplyInterrupted
     | AudioEnd

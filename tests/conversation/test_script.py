@@ -186,3 +186,15 @@ def test_whatever_a_voice_tells_of_its_words(text: str, spoken: str, steps: list
     assert text.startswith(first)
     assert second.startswith(first)
     assert made.text.rstrip().endswith(made.rest(at))
+
+
+def test_where_a_clause_begins() -> None:
+    made = script(("Paris is lovely.", 1000), ("Go there.", 500), whole=False)
+    assert [made.begins(at) for at in (0, 15)] == [0, 0]
+    assert [made.begins(at) for at in (16, 17, 24)] == [1000, 1000, 1000]
+    assert made.begins(26) is None  # more may come
+    made.whole = True
+    assert made.begins(26) == 1000
+    made.write(" By train.")
+    assert made.begins(27) is None  # the voice has not been given it
+    assert Script(RATE).begins(0) is None

@@ -27,6 +27,7 @@ from voxgate.conversation.listener import Listener
 from voxgate.conversation.live import Timer, Timers
 from voxgate.conversation.parts import Parts
 from voxgate.conversation.person import Person
+from voxgate.conversation.pictures import instructed
 from voxgate.conversation.replies import Replies
 from voxgate.conversation.speculation import Speculation
 from voxgate.conversation.turn_settings import TurnSettings
@@ -67,7 +68,7 @@ class Conversation:
         self._clock = clock or SystemClock()
         self._guard = EchoGuard(settings.echo) if request.echo_guard else None
         self._judge = Judge(settings.interruption(request.interrupt_windows), guard=self._guard)
-        self._history = History(request.instructions, settings.history)
+        self._history = History(instructed(request.instructions, request.images), settings.history)
         self._speculation = Speculation(settings.speculate, remote=parts.remote, load=parts.load)
         self._call_clock = CallClock(self._timers)
         self._floor = Floor(self._carry_out)
@@ -211,7 +212,8 @@ class Conversation:
             self._floor.happen(Kind.PAUSE)
             self._heed_pause()
         if self._grace is None:
-            self._grace = self._timers.call_later(self._settings.grace_s, self._lost)
+            grace_s = self._settings.grace_s if self._request.grace_s is None else self._request.grace_s
+            self._grace = self._timers.call_later(grace_s, self._lost)
 
     def _returned(self) -> None:
         if self._grace is not None:

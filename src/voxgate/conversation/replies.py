@@ -58,6 +58,7 @@ class Replies:
         self._call_clock = call_clock
         self._player = Player(timers, request.rate, due=self._send_chunk, played_out=self._played_out)
         self._telling: Telling | None = None  # the reply that lives, or lived last
+        self._captioned = ""  # what was told last of the reply that is heard
         self._error: VoxgateError | None = None
 
     def close(self) -> None:
@@ -117,6 +118,7 @@ class Replies:
             case Act.KEEP_REPLY:
                 self._history.keep(number)
                 telling.spoken = reply.script.text.strip()
+                self._show(reply, None)
                 self._end(telling, Outcome.HEARD, reply.playout.sent)
             case Act.HOLD_PLAYOUT:
                 telling.suspected += not self._floor.standing.paused
@@ -157,6 +159,7 @@ class Replies:
             timers=self._timers,
             load=self._parts.load,
             told=self,
+            images=self._request.images,
         )
         nothing = Exchange(HeardAt(self._timers.time()), self._clock.now(), self._floor.standing.turn)
         self._telling = Telling(reply, nothing, guessed=guess is not None)
@@ -253,9 +256,21 @@ class Replies:
         if self._guard is not None:
             self._remember(chunk, reply)
         self._send(calls.AudioOut(reply.number, chunk.index, chunk.samples, self._request.rate))
+        self._show(reply, chunk.start + len(chunk.samples))
+        if self._request.captions:
+            self._caption(reply, reply.script.heard(chunk.start + len(chunk.samples)))
         reply.sent()
         if chunk.index == 0:
             self._floor.happen(Kind.PLAYOUT_STARTED, reply.number)
+
+    def _show(self, reply: Reply, sent: int | None) -> None:
+        for key in reply.shown(sent):
+            self._send(calls.ImageOut(reply.number, key))
+
+    def _caption(self, reply: Reply, text: str, *, final: bool = False) -> None:
+        before, self._captioned = self._captioned, "" if final else text
+        if (text or before) if final else text != before:
+            self._send(calls.SpokenOut(reply.number, text, final))
 
     def _remember(self, chunk: Chunk, reply: Reply) -> None:
         """What the client's microphone may hear of it, on the call's clock."""
@@ -278,6 +293,8 @@ class Replies:
         """A reply that was told of is over."""
         self._player.stop()
         self._person.reply_over()
+        if self._request.captions:
+            self._caption(telling.reply, telling.spoken, final=True)
         metrics, latency = self._parts.metrics, telling.latency()
         metrics.count(f"reply_{outcome}", engine="agent")
         if telling.answers:

@@ -16,6 +16,7 @@ import numpy as np
 from voxgate.audio.resample import Resampler
 from voxgate.conversation.latency import MadeAt
 from voxgate.conversation.live import Timers
+from voxgate.conversation.pictures import Pictures, Shown
 from voxgate.conversation.playout import Playout
 from voxgate.conversation.script import Script
 from voxgate.conversation.speculation import Load
@@ -98,7 +99,9 @@ class Reply:
         timers: Timers,
         load: Load,
         told: Listening,
+        images: Mapping[str, str] | None = None,
     ) -> None:
+        """`images`: pictures it may show, key -> description."""
         self.number, self.purpose = number, purpose
         self.language = voicing.language
         self.script = Script(rate)
@@ -108,6 +111,8 @@ class Reply:
         """Who makes it; set by whoever begins it."""
         self._saying, self._thinking, self._voicing = saying, thinking, voicing
         self._rate, self._timers, self._load, self._told = rate, timers, load, told
+        self._images = images or {}
+        self._shown: deque[tuple[int, str]] = deque()  # place in the text, key
         self._clauses: deque[str] = deque()
         self._written = False
         self._news = asyncio.Event()  # more clauses, or their end
@@ -121,6 +126,16 @@ class Reply:
         """Stop making it. Idempotent."""
         if self.task is not None:
             self.task.cancel()
+
+    def shown(self, sent: int | None) -> list[str]:
+        """Keys of the pictures that are due once so many samples were sent; each once. None: all that are left."""
+        due: list[str] = []
+        while self._shown:
+            begins = self.script.begins(self._shown[0][0])
+            if sent is not None and (begins is None or begins >= sent):
+                break
+            due.append(self._shown.popleft()[1])
+        return due
 
     async def make(self) -> None:
         """Make it. What fails is told, not raised."""
@@ -136,22 +151,31 @@ class Reply:
     async def _write(self) -> None:
         clauses = Clauses()
         async with aclosing(self._texts()) as texts:
-            async for text in texts:
-                # a reply begins with its first letter: models like to begin with a line of their own
-                piece = text if self.made.token is not None else text.lstrip()
-                if not piece:
-                    continue
-                if self.made.token is None:
-                    self.made.token = self._timers.time()
-                self.script.write(piece)
-                self._told.wrote(self, piece)
-                self._add(clauses.feed(piece))
+            async for part in texts:
+                if isinstance(part, Shown):
+                    self._shown.append((len(self.script.text), part.key))
+                else:
+                    self._put_down(part, clauses)
+        if self.made.token is None and self._shown:  # a picture without a word is named
+            key = self._shown[0][1]
+            self._put_down(self._images[key] or key, clauses)
         if self.made.token is None:
             raise EngineError("the language model answered nothing", engine=self._thinking.llm.model)
         self._add(clauses.flush())
         self.script.whole = self._written = True
         self._news.set()
         self._told.written(self)
+
+    def _put_down(self, text: str, clauses: Clauses) -> None:
+        # a reply begins with its first letter: models like to begin with a line of their own
+        piece = text if self.made.token is not None else text.lstrip()
+        if not piece:
+            return
+        if self.made.token is None:
+            self.made.token = self._timers.time()
+        self.script.write(piece)
+        self._told.wrote(self, piece)
+        self._add(clauses.feed(piece))
 
     def _add(self, clauses: Sequence[str]) -> None:
         if clauses:
@@ -160,21 +184,26 @@ class Reply:
             self._clauses.extend(clauses)
             self._news.set()
 
-    async def _texts(self) -> AsyncGenerator[str]:
+    async def _texts(self) -> AsyncGenerator[str | Shown]:
+        pictures = Pictures(self._images)
         if self._saying.text is not None:
-            yield self._saying.text
+            for part in pictures.feed(self._saying.text) + pictures.flush():
+                yield part
             return
         translator = self._thinking.translator
         self._load.making += 1
         try:
-            async with aclosing(self._answer()) as answer:
+            async with aclosing(self._answer(pictures)) as answer:
                 if translator is None:
-                    async for text in answer:
-                        yield text
+                    async for part in answer:
+                        yield part
                     return
                 clauses, glue = Clauses(), ""
-                async for text in answer:
-                    for clause in clauses.feed(text):
+                async for part in answer:
+                    if isinstance(part, Shown):
+                        yield part
+                        continue
+                    for clause in clauses.feed(part):
                         yield glue + await translator.translate(clause, self.language)
                         glue = glue_of(self.language)
                 for clause in clauses.flush():
@@ -183,7 +212,7 @@ class Reply:
         finally:
             self._load.making -= 1
 
-    async def _answer(self) -> AsyncGenerator[str]:
+    async def _answer(self, pictures: Pictures) -> AsyncGenerator[str | Shown]:
         thinking = self._thinking
         body: dict[str, Any] = {
             "model": thinking.model or thinking.llm.model,
@@ -195,7 +224,10 @@ class Reply:
             async for chunk in answer:
                 for choice in (chunk.get("choices") or ())[:1]:
                     if text := (choice.get("delta") or {}).get("content"):
-                        yield text
+                        for part in pictures.feed(text):
+                            yield part
+            for part in pictures.flush():
+                yield part
 
     # its audio
 

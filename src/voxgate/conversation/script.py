@@ -95,6 +95,19 @@ class Script:
                 until = clause.start
         return self.text[until:].strip()
 
+    def begins(self, at: int) -> int | None:
+        """The first sample of the clause that holds this place in the text, or of the last one before it.
+
+        None while that clause has not been given to the voice.
+        """
+        for clause in self._clauses:
+            if at < clause.end:
+                return clause.begin
+        last = self._clauses[-1] if self._clauses else None
+        if last is None or not self.whole or self.text[last.end :].strip():
+            return None
+        return last.begin
+
     def words_heard(self, first: int, last: int) -> list[Word]:
         """The words that sound from sample `first` to `last`, as spoken: for the guard against one's own echo."""
         found: list[Word] = []

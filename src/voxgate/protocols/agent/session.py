@@ -26,6 +26,7 @@ from voxgate.calls import (
     Control,
     ControlDone,
     ControlIn,
+    ImageOut,
     Latency,
     LatencyOut,
     PlayedIn,
@@ -33,6 +34,7 @@ from voxgate.calls import (
     ReplyText,
     ReplyWhole,
     SpeechOut,
+    SpokenOut,
     StateOut,
     TextIn,
     TranscriptOut,
@@ -210,6 +212,8 @@ class AgentSession:
                 ended = SessionEnded(session_id=self.id, status="ended")
                 self.state, self.id = State.IDLE, ""
                 return [("session_ended", ended)]
+            case SpokenOut() | ImageOut():
+                return []  # of calls in rooms
             case AudioOut():
                 raise TypeError("audio is told by `sound`")
 
