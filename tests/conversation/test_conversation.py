@@ -39,7 +39,7 @@ from voxgate.calls import (
 from voxgate.conversation.speculation import Speculate
 from voxgate.conversation.turn_settings import TurnSettings
 from voxgate.errors import EngineError
-from voxgate.text.phrases import Phrase
+from voxgate.text.phrases import Phrase, phrase
 
 ANSWER = "This is the scripted answer. It is always the same."
 BROKEN = EngineError("broken, as wanted", engine="x")
@@ -369,7 +369,7 @@ def test_an_announcement_is_made_at_once() -> None:
         await talk.caller.speak(quiet(4))
 
     talk = Talk().hold(act)
-    assert talk.caller.replies[-1] == "I'm sorry, your credits have run out. Goodbye."
+    assert talk.caller.replies[-1] == phrase(Phrase.CREDITS_END, "en")[0]
     assert [each.purpose for each in talk.records] == ["answer", "announcement"]
 
 

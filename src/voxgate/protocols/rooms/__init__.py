@@ -1,0 +1,1 @@
+"""Calls in LiveKit rooms: what a bot tells its person beside its voice."""
