@@ -6,7 +6,7 @@ carries (gateways/rooms). The first minute is paid with the session's own row, a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -295,4 +295,51 @@ class RoomStore(Protocol):
 
     async def erase_messages(self, session: str) -> int:
         """Erase its transcript; how many exchanges there were."""
+        ...
+
+
+class Happened(StrEnum):
+    """What the operator's webhook is told."""
+
+    STARTED = "session.started"
+    """A session was created, and its first minute paid."""
+    ENDED = "session.ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One thing that is to be told now."""
+
+    id: int
+    what: Happened
+    at: datetime
+    """When it happened."""
+    attempts: int
+    """To tell it, this one included."""
+    org_name: str
+    session: RoomSession
+    """As it is on record now."""
+
+
+class Outbox(Protocol):
+    """What is still to be told. Every method may raise StoreError."""
+
+    async def claim(self, now: datetime, *, until: datetime, limit: int) -> Sequence[Due]:
+        """At most `limit` things to tell, of each session the earliest only; nobody else gets them before `until`."""
+        ...
+
+    async def told(self, event: int) -> None:
+        """It was taken; the next of its session may follow."""
+        ...
+
+    async def put_off(self, event: int, until: datetime) -> None:
+        """It was not; it is due again then."""
+        ...
+
+    async def give_up(self, now: datetime, *, after: timedelta) -> Sequence[str]:
+        """Forget what happened so long before; the sessions it was about."""
+        ...
+
+    async def waiting(self) -> int:
+        """How much is still to be told."""
         ...

@@ -11,9 +11,11 @@ from tests.postgres import Postgres
 from voxgate.clock import FakeClock
 from voxgate.domain import Principal, Tier
 from voxgate.store.accounts import SqlAccounts
+from voxgate.store.audit import SqlAudit
 from voxgate.store.database import Database
 from voxgate.store.keys import SqlKeys
 from voxgate.store.ledger import SqlLedger
+from voxgate.store.rooms import SqlRooms
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -103,3 +105,10 @@ async def who(accounts: SqlAccounts) -> Principal:
     added = await accounts.add_key("vg_" + "k" * 40, org="acme", tier=Tier.FREE, grant=1000, label="", expires_at=None)
     assert added is not None
     return Principal(key_id=added[1].id, org_id=added[0].id, org_name="acme", tier=Tier.FREE)
+
+
+@pytest.fixture
+async def rooms(database: Database, clock: FakeClock, ledger: SqlLedger) -> AsyncIterator[SqlRooms]:
+    """Whose books are right at the end."""
+    yield SqlRooms(database, clock, ledger, notify=True)
+    assert (await SqlAudit(database).audit()).differences == ()

@@ -12,8 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from voxgate.books import Owner
 from voxgate.clock import Clock
 from voxgate.domain import Usage
+from voxgate.rooms import Happened, RoomEnd
 from voxgate.store.database import Database
-from voxgate.store.schema import holds, idempotency, servers
+from voxgate.store.outbox import note
+from voxgate.store.room_rows import close_by_hold, close_free_orphans
+from voxgate.store.schema import holds, idempotency, room_sessions, servers
 from voxgate.store.steps import LOCK_HOLD, HoldRef, settle
 
 _log = structlog.get_logger(__name__)
@@ -21,6 +24,7 @@ _log = structlog.get_logger(__name__)
 _AT_WORK = union(
     select(holds.c.owner).where(holds.c.settled_at.is_(None)),
     select(idempotency.c.owner).where(idempotency.c.state == "running"),
+    select(room_sessions.c.owner).where(room_sessions.c.ended_at.is_(None)),
 ).subquery()
 _OWNERS = select(_AT_WORK.c.owner, servers.c.beats, servers.c.ended_at).select_from(
     _AT_WORK.outerjoin(servers, servers.c.id == _AT_WORK.c.owner)
@@ -43,15 +47,18 @@ _FORGET_SERVERS = delete(servers).where(
     servers.c.ended_at < bindparam("before"),
     ~exists().where(holds.c.owner == servers.c.id, holds.c.settled_at.is_(None)),
     ~exists().where(idempotency.c.owner == servers.c.id, idempotency.c.state == "running"),
+    ~exists().where(room_sessions.c.owner == servers.c.id, room_sessions.c.ended_at.is_(None)),
 )
 
 
 class SqlBooks:
     """`books.Books` on the database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, notify: bool = False) -> None:
+        """`notify`: whether ends of sessions in rooms are noted for the operator's webhook."""
         self._database = database
         self._clock = clock
+        self._notify = notify
 
     async def owners(self) -> Sequence[Owner]:
         async def look(connection: AsyncConnection) -> list[Owner]:
@@ -85,6 +92,7 @@ class SqlBooks:
 
         async def interrupt(connection: AsyncConnection) -> None:
             await connection.execute(_INTERRUPT)
+            await self._crashed(connection, await close_free_orphans(connection))
 
         settled = []
         for orphan in await self._database.read(look):
@@ -113,6 +121,7 @@ class SqlBooks:
                 return None
             charge = min(row.earned, row.amount)
             done = Usage(orphan.request_id, orphan.surface, row.units) if row.units else None
+            await self._crashed(connection, await close_by_hold(connection, orphan.id, charge, RoomEnd.CRASHED))
             await settle(connection, ref, row.amount, charge, done, at, swept=True)
             return int(charge)
 
@@ -120,3 +129,7 @@ class SqlBooks:
         if charge is not None:
             _log.warning("orphaned_hold_settled", hold_id=ref.id, request_id=ref.request_id, charge=charge)
         return charge
+
+    async def _crashed(self, connection: AsyncConnection, sessions: Sequence[str]) -> None:
+        for session in sessions if self._notify else ():
+            await note(connection, session, Happened.ENDED, self._clock.now())

@@ -9,8 +9,9 @@ its open holds. What a server that stopped beating left open is settled by anoth
 
 import asyncio
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import bindparam, insert, select, update
@@ -71,6 +72,38 @@ _ADOPT_REQUESTS = (
 _END = update(servers).where(servers.c.id == bindparam("owner")).values(ended_at=bindparam("now"))
 
 
+class Rider(Protocol):
+    """What else this server says of itself with each heartbeat: of the rooms whose calls it carries."""
+
+    async def late(self) -> None:
+        """Do what the store could not do before. Raises StoreError."""
+        ...
+
+    async def beat(self, connection: AsyncConnection, former: Sequence[str], owner: str, now: datetime) -> None:
+        """Write in the transaction of the heartbeat; `owner` takes over what was `former` owners'."""
+        ...
+
+    def beaten(self) -> None:
+        """The transaction is committed."""
+        ...
+
+
+class Bound(Protocol):
+    """What changes in the transactions of a hold, so that the two never differ."""
+
+    async def opened(self, connection: AsyncConnection, hold_id: str, owner: str, at: datetime) -> None:
+        """The hold was opened."""
+        ...
+
+    async def extended(self, connection: AsyncConnection, at: datetime) -> None:
+        """It was extended, and `earned` was written."""
+        ...
+
+    async def settled(self, connection: AsyncConnection, charge: int, at: datetime) -> None:
+        """It was settled."""
+        ...
+
+
 def _new_owner() -> str:
     return f"srv_{secrets.token_hex(12)}"
 
@@ -83,16 +116,28 @@ class SqlLedger:
         """Id of this server on its holds; another one after it was taken for dead."""
         self._database = database
         self._clock = clock
+        self.riders: list[Rider] = []
         self._former: list[str] = []
         self._live: dict[str, SqlHold] = {}
         self._unsettled: dict[str, tuple[SqlHold, int, Usage | None]] = {}
 
-    async def hold(self, principal: Principal, amount: int, *, request_id: str, surface: str) -> "SqlHold":
+    async def hold(
+        self,
+        principal: Principal,
+        amount: int,
+        *,
+        request_id: str,
+        surface: str,
+        earned: int = 0,
+        units: Mapping[str, int] | None = None,
+        bound: Bound | None = None,
+    ) -> "SqlHold":
+        """`Ledger.hold`. `earned`, `units`: what a crash is billed from the first moment on, as in `Hold.extend`."""
         if amount <= 0:
             raise MisuseError("a hold needs an amount; free work is written down with `record`")
         at = self._clock.now()
         ref = HoldRef(f"hold_{secrets.token_hex(12)}", principal.org_id, principal.key_id, request_id)
-        hold = SqlHold(self, ref)
+        hold = SqlHold(self, ref, bound)
 
         async def open_hold(connection: AsyncConnection) -> Balance:
             balance = await take(connection, principal.org_id, amount)
@@ -105,14 +150,16 @@ class SqlLedger:
                     "request_id": request_id,
                     "surface": surface,
                     "amount": amount,
-                    "earned": 0,
-                    "units": {},
+                    "earned": earned,
+                    "units": dict(units or {}),
                     "opened_at": at,
                     "heartbeat_at": at,
                     "owner": self.owner,
                 },
             )
             await connection.execute(NEW_POSTING, ref.posting(Kind.HOLD, amount, at, step=f"hold:{amount}"))
+            if bound is not None:
+                await bound.opened(connection, ref.id, self.owner, at)
             return balance
 
         try:
@@ -148,6 +195,8 @@ class SqlLedger:
         """
         for hold, charge, usage in tuple(self._unsettled.values()):
             await self._settle_late(hold, charge, usage)
+        for rider in self.riders:
+            await rider.late()
         progress = {hold.ref.id: hold.delivered for hold in self._live.values() if hold.delivered is not None}
 
         async def step(connection: AsyncConnection) -> bool:
@@ -164,6 +213,8 @@ class SqlLedger:
                     for hold_id, (earned, units) in sorted(progress.items())
                 ]
                 await connection.execute(_PROGRESS, rows)
+            for rider in self.riders:
+                await rider.beat(connection, self._former, self.owner, now)
             return True
 
         while not await self._database.write(step, durable=False):
@@ -171,6 +222,8 @@ class SqlLedger:
             self._former.append(self.owner)
             self.owner = _new_owner()
         self._former.clear()
+        for rider in self.riders:
+            rider.beaten()
         for hold_id, written in progress.items():
             beaten = self._live.get(hold_id)
             if beaten is not None and beaten.delivered is written:
@@ -200,6 +253,8 @@ class SqlLedger:
             await connection.execute(
                 _EXTEND, {"hold": ref.id, "total": amount, "so_far": earned, "done": dict(units), "now": at}
             )
+            if hold.bound is not None:
+                await hold.bound.extended(connection, at)
             more = amount - row.amount
             if not more:
                 return amount, await balance_of(connection, ref.org_id)
@@ -228,6 +283,8 @@ class SqlLedger:
                 raise MisuseError(f"hold {ref.id} was settled at {row.charged} and cannot be settled at {charge}")
             if not 0 <= charge <= row.amount:
                 raise MisuseError(f"hold {ref.id} of {row.amount} micro-credits cannot be charged {charge}")
+            if hold.bound is not None:
+                await hold.bound.settled(connection, charge, at)
             return await settle(connection, ref, row.amount, charge, usage, at, swept=False)
 
         try:
@@ -242,6 +299,10 @@ class SqlLedger:
         self._live.pop(ref.id, None)
         self._unsettled.pop(ref.id, None)
         return hold.balance
+
+    def owes(self, hold: "SqlHold") -> bool:
+        """Whether the settlement of a hold is still to be written."""
+        return hold.ref.id in self._unsettled
 
     async def _settle_late(self, hold: "SqlHold", charge: int, usage: Usage | None) -> None:
         """Settle a hold that may never have been opened."""
@@ -269,8 +330,9 @@ class SqlLedger:
 class SqlHold:
     """`ports.Hold` on the database. One piece of work owns it; its steps follow one another."""
 
-    def __init__(self, ledger: SqlLedger, ref: HoldRef) -> None:
+    def __init__(self, ledger: SqlLedger, ref: HoldRef, bound: Bound | None = None) -> None:
         self.ref = ref
+        self.bound = bound
         self.amount = 0
         self.balance = Balance(available=0, held=0)
         self.delivered: tuple[int, Mapping[str, int]] | None = None

@@ -34,7 +34,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration. A database at it is used as it is; Alembic, 0.3 s to import, stays out of the start."""
 
 BALANCE_LIMIT = 2**62
@@ -335,3 +335,59 @@ voicebot_images = Table(
     Index("ix_voicebot_images_voicebot_id_digest", "voicebot_id", "digest"),
 )
 """Images of voicebots: rooms.BotImage. `object` is the name of the content where images lie; no other row has it."""
+
+room_sessions = Table(
+    "room_sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("room", String(64), nullable=False, unique=True),
+    Column("org_id", String(32), ForeignKey("organizations.id"), nullable=False),
+    Column("key_id", String(32), ForeignKey("api_keys.id"), nullable=False),
+    Column("voicebot_id", String(24), nullable=False),
+    Column("bot", Text, nullable=False),
+    Column("identity", String(64), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("hold_id", String(32), ForeignKey("holds.id"), index=True),
+    Column("owner", String(32), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("heartbeat_at", UtcDateTime, nullable=False),
+    Column("asked_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("reason", String(16)),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("charged", BigInteger, nullable=False),
+    Index("ix_room_sessions_org_id_started_at", "org_id", "started_at"),
+    CheckConstraint("minutes > 0", name="minutes_positive"),
+    CheckConstraint("charged >= 0", name="charged_not_negative"),
+)
+"""Sessions in rooms: rooms.RoomSession, for as long as the books are kept. What was said in them is in `turns`.
+
+`ended_at` is null while one goes on. `duration_ms`, `minutes` and `charged` are what was true at `heartbeat_at`; the
+hold, where there is one (what is free has none), says the same at every moment. `owner` is the server that carries the
+call, `asked_at` when another was asked to end it.
+"""
+
+Index(
+    "ix_room_sessions_open",
+    room_sessions.c.owner,
+    sqlite_where=room_sessions.c.ended_at.is_(None),
+    postgresql_where=room_sessions.c.ended_at.is_(None),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("session_id", String(64), ForeignKey("room_sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+)
+"""What the operator's webhook is still to be told, until it was, or is given up.
+
+Whoever tells it puts `due_at` off first, by as long as that may take at most: so nobody else tells it meanwhile, and
+somebody does where that server is killed.
+"""

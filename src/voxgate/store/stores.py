@@ -11,6 +11,8 @@ from voxgate.store.database import Database
 from voxgate.store.idempotency import SqlIdempotency
 from voxgate.store.keys import SqlKeys
 from voxgate.store.ledger import SqlLedger
+from voxgate.store.outbox import SqlOutbox
+from voxgate.store.rooms import SqlRooms
 from voxgate.store.sessions import SqlSessions
 from voxgate.store.spending import SqlSpending
 from voxgate.store.usage import SqlUsage
@@ -33,10 +35,12 @@ class Stores:
     usage: SqlUsage
     sessions: SqlSessions
     voicebots: SqlVoicebots
+    rooms: SqlRooms
+    outbox: SqlOutbox
 
     @classmethod
-    def over(cls, database: Database, clock: Clock) -> Self:
-        """All of them over an open database."""
+    def over(cls, database: Database, clock: Clock, *, notify: bool = False) -> Self:
+        """All of them over an open database. `notify`: whether the operator has a webhook for what happens in rooms."""
         keys, secrets, ledger = SqlKeys(database, clock), SqlClientSecrets(database, clock), SqlLedger(database, clock)
         return cls(
             accounts=SqlAccounts(database, clock),
@@ -44,10 +48,12 @@ class Stores:
             secrets=secrets,
             credentials=SqlCredentials(keys, secrets),
             ledger=ledger,
-            books=SqlBooks(database, clock),
+            books=SqlBooks(database, clock, notify=notify),
             idempotency=SqlIdempotency(database, clock, ledger),
             spending=SqlSpending(database),
             usage=SqlUsage(database),
             sessions=SqlSessions(database),
             voicebots=SqlVoicebots(database),
+            rooms=SqlRooms(database, clock, ledger, notify=notify),
+            outbox=SqlOutbox(database),
         )
