@@ -155,6 +155,18 @@ async def test_an_engine_that_makes_all_at_once_is_sent_in_steps() -> None:
     assert len([word for piece in made for word in piece.words]) == 40
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 48_000])
+async def test_pieces_end_at_the_marks(rate: int) -> None:
+    async def texts() -> AsyncIterator[Utterance]:
+        yield UTTERANCE
+
+    made = speak_each(Mouth(3 * rate, 7, rate, rate=rate), texts(), Format.PCM, mark_at=5_000, mark_every=20_001)
+    ends = np.cumsum([piece.samples async for piece in made])
+    assert ends[-1] == (4 * rate + 7) * ENCODED_RATE // rate
+    for mark in range(5_000, 4 * ENCODED_RATE, 20_001):
+        assert min(abs(ends - mark)) <= ENCODED_RATE / rate, "a sample of the voice"
+
+
 async def test_a_voice_that_changes_its_rate_is_our_mistake() -> None:
     class Changing(Mouth):
         async def _all(self) -> AsyncIterator[Speech]:

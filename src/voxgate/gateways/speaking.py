@@ -33,6 +33,9 @@ from voxgate.text.normalize import conventions, normalize
 
 log = structlog.get_logger(__name__)
 
+_MINUTE = 60 * ENCODED_RATE
+"""Samples in what is paid for at a time."""
+
 
 def speaking(sockets: Sockets) -> Handler:
     """What answers on the speech socket."""
@@ -244,6 +247,8 @@ class _Speaking:
                     parse_format(options.response_format),
                     options.audio_quality,
                     on_first=lambda seconds: metrics.observe("first_audio", seconds, engine=mouth.name),
+                    mark_at=_MINUTE - self._sent % _MINUTE,  # all of a minute that was paid for can be sent
+                    mark_every=_MINUTE,
                 )
             ) as pieces,
         ):
