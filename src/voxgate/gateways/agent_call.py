@@ -128,8 +128,9 @@ class AgentCall:
         self._may_speak.set()
 
     def is_over(self) -> None:
-        """Nothing more comes of it."""
+        """Nothing more comes of it: nobody waits for it to hear."""
         self.finished.set()
+        self._room.set()
         self.holder.released()
 
     def detach(self) -> None:
