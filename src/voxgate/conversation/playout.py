@@ -39,8 +39,8 @@ class PlayoutSettings:
     longest_ms: int = 600
     """PIECES: the longest chunk, and how long an interrupted client plays on at most."""
     between_ms: int = 40
-    """PIECES: how long after the end of a chunk the next one is sent. In Chromium an element's `ended` comes 50 to 75 ms
-    after the length of its sound, and networks are not even: with this, neither overlap nor gap reaches 60 ms."""
+    """PIECES: how long after the end of a chunk the next one is sent. In Chromium an element ends 50 to 75 ms after the
+    length of its sound, and networks are not even: with this, neither overlap nor gap reaches 60 ms."""
     ahead_ms: int = 800
     """How much audio is to be at hand, unsent: the longest piece and the shortest behind it. More would be made in
     vain when the reply is interrupted."""
