@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from voxgate.text.sentences import Clauses
 LONGEST_PIECE_S = 0.5
 """Seconds of audio that one piece of a file holds at most: some engines make a whole clause at once, and what is paced,
 held for and sent should come in steps that a cancel can stop between (a WAV of one is 24 kB)."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,55 @@ async def speak_each(
         if start is not None:
             rest_ms = pause_ms(utterance.text) / utterance.speed
     yield await file.close()
+
+
+class Ahead(Generic[T]):
+    """A stream made by a task of its own, ahead of its reader: what is read slowly is over for who makes it earlier.
+
+    Begins at once. It is for one reader, and ended by `aclose`.
+    """
+
+    def __init__(self, items: AsyncGenerator[T, None], most: int) -> None:
+        """`most`: items that may lie ready; one more waits to be put there."""
+        self._items: asyncio.Queue[T | None] = asyncio.Queue(most)
+        self._error: Exception | None = None
+        self._work = asyncio.create_task(self._make(items))
+        self._cancelled = False
+
+    def __aiter__(self) -> "Ahead[T]":
+        return self
+
+    async def __anext__(self) -> T:
+        """The next item. Raises what making it raised, once everything before was read; then nothing is left."""
+        item = await self._items.get()
+        if item is not None:
+            return item
+        if self._error is None:
+            raise StopAsyncIteration
+        error, self._error = self._error, None
+        raise error
+
+    def cancel(self) -> None:
+        """Stop making. Nobody may wait for an item, or ask for one from now on."""
+        if not self._cancelled:  # once only: it is not disturbed while it puts things away
+            self._cancelled = True
+            self._work.cancel()
+
+    async def aclose(self) -> Exception | None:
+        """Stop making, and see the stream left; what went wrong that nobody has read."""
+        self.cancel()
+        await asyncio.wait({self._work})
+        return self._error
+
+    async def _make(self, items: AsyncGenerator[T, None]) -> None:
+        try:
+            async with aclosing(items):
+                async for item in items:
+                    await self._items.put(item)
+        except Exception as error:
+            self._error = error
+        if not self._cancelled:
+            await self._items.put(None)
 
 
 async def speak_file(tts: TextToSpeech, utterance: Utterance, fmt: Format, quality_kbit: int | None = None) -> bytes:
