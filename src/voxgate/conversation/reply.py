@@ -106,6 +106,8 @@ class Reply:
         self.made = MadeAt(timers.time())
         self.task: asyncio.Task[None] | None = None
         """Who makes it; set by whoever begins it."""
+        self.tokens = 0
+        """Pieces of text the model has written: a token each, as models send them."""
         self._saying, self._thinking, self._voicing = saying, thinking, voicing
         self._rate, self._timers, self._load, self._told = rate, timers, load, told
         self._clauses: deque[str] = deque()
@@ -195,6 +197,7 @@ class Reply:
             async for chunk in answer:
                 for choice in (chunk.get("choices") or ())[:1]:
                     if text := (choice.get("delta") or {}).get("content"):
+                        self.tokens += 1
                         yield text
 
     # its audio
