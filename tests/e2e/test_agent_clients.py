@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import socketio
 
 from tests.conftest import ROOT
+from tests.e2e.agent import Client
 from tests.e2e.live import silence, spoken, wav
 from tests.e2e.nodejs import HERE, at_home, node, ran
 from tests.e2e.real import SPOKEN, level, said, until
@@ -32,10 +32,8 @@ from voxgate.domain import SPEECH_RATE
 
 pytestmark = pytest.mark.slow
 
-AGENT = "/v1/audio/agent"
 SAYS = "This is what the script says."
 ANSWER = "This is the scripted answer. It is always the same."
-PATIENCE_S = 30
 
 
 @pytest.fixture(scope="module")
@@ -46,44 +44,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert running.stop() == 0
     assert "Traceback" not in running.log
     assert running.key not in running.log
-
-
-class Client:
-    """python-socketio's own client, which keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.io = socketio.AsyncClient(reconnection=False)
-        self.told: list[tuple[str, Any]] = []
-        self._news = asyncio.Event()
-        self.io.on("*", self._keep, namespace=AGENT)
-
-    async def _keep(self, event: str, data: Any = None) -> None:
-        self.told.append((event, data))
-        self._news.set()
-
-    async def connect(self, server: Server, *, transport: str = "websocket", **auth: str) -> None:
-        auth = {"api_key": server.key, "voice": "alloy"} | auth
-        await self.io.connect(server.url, auth=auth, namespaces=[AGENT], transports=[transport])
-        await self.until("connected")
-
-    async def emit(self, event: str, **data: Any) -> None:
-        await self.io.emit(event, data, namespace=AGENT)
-
-    async def until(self, event: str) -> None:
-        """Wait until an event of this name has come."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not self.of(event):
-                self._news.clear()
-                await self._news.wait()
-
-    def of(self, event: str) -> list[Any]:
-        return [data for name, data in self.told if name == event]
-
-    async def talk(self, pieces: list[bytes], every_s: float) -> None:
-        """Recordings as a microphone hands them out."""
-        for piece in pieces:
-            await self.emit("audio_chunk", audio=piece, format="pcm16", sample_rate=SPEECH_RATE)
-            await asyncio.sleep(every_s)
 
 
 def check_turn(client: Client) -> None:
