@@ -48,7 +48,7 @@ class Counting(NoMetrics):
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
 
-    def count(self, event: str, *, engine: str) -> None:
+    def count(self, event: str, *, engine: str, times: int = 1) -> None:
         self.events[event] += 1
 
 

@@ -66,8 +66,8 @@ class Recorder:
     def observe(self, stage: str, seconds: float, *, engine: str) -> None:
         self.observed.append((stage, engine))
 
-    def count(self, event: str, *, engine: str) -> None:
-        self.counted.append((event, engine))
+    def count(self, event: str, *, engine: str, times: int = 1) -> None:
+        self.counted += [(event, engine)] * times
 
     def gauge(self, name: str, value: float, *, engine: str) -> None:
         self.gauges[name, engine] = value

@@ -10,10 +10,13 @@ from pydantic import BaseModel
 
 from tests.conftest import ROOT
 from tests.tree import committed
+from voxgate.conversation.turn_settings import TurnSettings
 from voxgate.engines.registry import discover
 from voxgate.errors import Code
+from voxgate.gateways.agent_settings import AgentSettings
 from voxgate.gateways.limits import MIB, LimitSettings
 from voxgate.planning import VoxgateSettings
+from voxgate.protocols.agent import messages as agent_messages
 from voxgate.protocols.live import messages as live_messages
 from voxgate.protocols.speech import messages as speech_messages
 from voxgate.protocols.status import STATUS
@@ -156,3 +159,68 @@ def test_the_limits_of_live_transcription_are_documented_as_they_are() -> None:
     assert named <= set(rows)
     start = live_messages.SessionStart.model_fields
     assert f"| `stall_ms` | integer, 200–5000 | {start['stall_ms'].default} |" in page
+
+
+NOT_OF_THE_AGENT = {
+    *(Code.INVALID_JSON, Code.IDEMPOTENCY_MISMATCH, Code.IDEMPOTENCY_IN_PROGRESS, Code.NOT_FOUND),
+    *(Code.METHOD_NOT_ALLOWED, Code.REQUEST_TIMEOUT, Code.NOTHING_TO_CANCEL, Code.MODEL_NOT_FOUND),
+    *(Code.INVALID_CONFIG, Code.MODEL_MISSING, Code.MODEL_BROKEN, Code.MODEL_UNREACHABLE, Code.DISK_FULL),
+}
+"""Of requests, of files to transcribe, of models that clients name, and of the operator's side."""
+
+
+def test_every_event_of_the_voice_agent_is_documented() -> None:
+    page = text_of("docs/protocols/agent.md")
+    assert set(re.findall(r"^### `(\w+)`", page, re.MULTILINE)) == set(agent_messages.CLIENT_EVENTS)
+    told = page.partition("## What a client is told")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| ([^|]+) \| (.+)", told, re.MULTILINE))
+    named = {name: rest for names, rest in rows.items() for name in re.findall(r"`(\w+)`", names)}
+    assert set(named) == set(agent_messages.SERVER_EVENTS)
+    for event, shape in agent_messages.SERVER_EVENTS.items():
+        assert [field for field in get_type_hints(shape) if f"`{field}`" not in named[event]] == [], event
+
+
+def test_every_field_of_the_voice_agent_is_documented_with_its_range() -> None:
+    page = text_of("docs/protocols/agent.md")
+    for event, message in agent_messages.CLIENT_EVENTS.items():
+        section = page.partition(f"### `{event}`")[2].partition("\n##")[0]
+        assert [field for field in message.model_fields if f"`{field}`" not in section] == [], event
+    start = agent_messages.StartSession.model_json_schema()["properties"]
+    for field, told in start.items():
+        for kind in told.get("anyOf", [told]):
+            if "maximum" in kind:
+                default = "" if told.get("default") is None else f"{told['default']} "
+                assert f"| `{field}` | integer, {kind['minimum']} to {kind['maximum']} | {default}|" in page
+    assert f"{agent_messages.TextEvent.model_json_schema()['properties']['text']['maxLength']:,} characters" in page
+    actions = re.findall(r"`(\w+)` \|", page.partition("### `control`")[2].partition("\n##")[0])
+    assert sorted(actions[1:]) == sorted(
+        agent_messages.ControlEvent.model_json_schema()["properties"]["action"]["enum"]
+    )
+    assert all(f"`{output}`" in page for output in agent_messages.OutputFormat)
+
+
+def test_every_error_of_the_voice_agent_is_documented() -> None:
+    page = text_of("docs/protocols/agent.md").partition("## Errors")[2]
+    listed: set[Code] = set()
+    for kind, codes in re.findall(r"^\| `(\w+_error)` \| ([^|]+) \|", page, re.MULTILINE):
+        for code in re.findall(r"`(\w+)`", codes):
+            assert STATUS[Code(code)].agent == kind
+            assert Code(code) not in listed, code
+            listed.add(Code(code))
+    assert listed == set(Code) - NOT_OF_THE_AGENT
+
+
+def test_the_limits_that_the_voice_agent_s_page_gives_are_the_ones_there_are() -> None:
+    page = text_of("docs/protocols/agent.md")
+    groups = {"limits": LimitSettings(), "turns": TurnSettings(), "agent": AgentSettings()}
+    for group, name in set(re.findall(r"`(limits|turns|agent)\.(\w+)`", page)):
+        value = getattr(groups[group], name)
+        if isinstance(value, str):
+            continue
+        if name.endswith("_bytes"):
+            said = f"{value // MIB} MiB"
+        elif name.endswith("_s"):
+            said = f"{value:g} s|{value / 60:g} min|{value / 3600:g} h"
+        else:
+            said = f"{value:,}"
+        assert re.search(rf"\b(?:{said})\b[^.|]*`{group}\.{name}`", page), name

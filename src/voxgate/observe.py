@@ -159,9 +159,9 @@ class Prometheus:
         """A stage of an engine's work took this long."""
         self._stages.labels(stage, engine).observe(seconds)
 
-    def count(self, event: str, *, engine: str) -> None:
-        """Something happened once."""
-        self._events.labels(event, engine).inc()
+    def count(self, event: str, *, engine: str, times: int = 1) -> None:
+        """Something happened once, or so many times."""
+        self._events.labels(event, engine).inc(times)
 
     def gauge(self, name: str, value: float, *, engine: str) -> None:
         """A level is now this."""
@@ -249,7 +249,7 @@ class NoMetrics:
     def observe(self, stage: str, seconds: float, *, engine: str) -> None:
         """Nothing."""
 
-    def count(self, event: str, *, engine: str) -> None:
+    def count(self, event: str, *, engine: str, times: int = 1) -> None:
         """Nothing."""
 
     def gauge(self, name: str, value: float, *, engine: str) -> None:

@@ -282,8 +282,8 @@ class Metrics(Protocol):
         """A stage (`queue_wait`, `decode`, `first_audio`, `first_token`) took this long."""
         ...
 
-    def count(self, event: str, *, engine: str) -> None:
-        """Something happened once (`worker_restart`, `refused_busy`, `guard_a` …)."""
+    def count(self, event: str, *, engine: str, times: int = 1) -> None:
+        """Something happened once, or so many times (`worker_restart`, `refused_busy`, `guard_a` …)."""
         ...
 
     def gauge(self, name: str, value: float, *, engine: str) -> None:

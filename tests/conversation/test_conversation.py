@@ -147,6 +147,14 @@ def test_a_guess_that_was_wrong_leaves_no_trace() -> None:
     assert {each.reply for each in talk.caller.of(ReplyText)} == {2}
     (record,) = talk.records
     assert (record.reply, record.guessed, record.discarded) == (2, True, 1)
+    counted = [event for event, _ in talk.metrics.counted]
+    assert [counted.count(event) for event in ("guess_discarded", "guess_used", "reply_heard", "reply_failed")] == [
+        1,
+        1,
+        1,
+        0,
+    ]
+    assert counted.count("guess_tokens") == len(ANSWER.split())
 
 
 def test_the_model_is_told_what_was_said_before() -> None:

@@ -1,7 +1,7 @@
 import asyncio
 import io
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from voxgate.audio.codecs.container import decode
 from voxgate.audio.codecs.formats import ENCODED_RATE, Format
-from voxgate.conversation.speech import LONGEST_PIECE_S, LiveText, Spoken, speak, speak_each, speak_file
+from voxgate.conversation.speech import LONGEST_PIECE_S, Ahead, LiveText, Spoken, speak, speak_each, speak_file
 from voxgate.domain import SPEECH_RATE, Speech, Utterance, Voice, Word
 from voxgate.errors import EngineError, MisuseError
 from voxgate.testing.scripted import ScriptedTextToSpeech, ScriptedTtsSettings
@@ -155,6 +155,18 @@ async def test_an_engine_that_makes_all_at_once_is_sent_in_steps() -> None:
     assert len([word for piece in made for word in piece.words]) == 40
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 48_000])
+async def test_pieces_end_at_the_marks(rate: int) -> None:
+    async def texts() -> AsyncIterator[Utterance]:
+        yield UTTERANCE
+
+    made = speak_each(Mouth(3 * rate, 7, rate, rate=rate), texts(), Format.PCM, mark_at=5_000, mark_every=20_001)
+    ends = np.cumsum([piece.samples async for piece in made])
+    assert ends[-1] == (4 * rate + 7) * ENCODED_RATE // rate
+    for mark in range(5_000, 4 * ENCODED_RATE, 20_001):
+        assert min(abs(ends - mark)) <= ENCODED_RATE / rate, "a sample of the voice"
+
+
 async def test_a_voice_that_changes_its_rate_is_our_mistake() -> None:
     class Changing(Mouth):
         async def _all(self) -> AsyncIterator[Speech]:
@@ -211,3 +223,79 @@ async def test_a_text_of_nothing_has_no_pieces() -> None:
     text.append("  ")
     text.end()
     assert [piece async for piece in text] == []
+
+
+# made ahead of its reader
+
+
+class Line:
+    """A stream of numbers that remembers how many it gave, and whether it was left."""
+
+    def __init__(self, count: int, error: Exception | None = None, error_when_left: Exception | None = None) -> None:
+        self.given = 0
+        self.left = asyncio.Event()
+        self._count = count
+        self._error = error
+        self._error_when_left = error_when_left
+
+    async def items(self) -> AsyncGenerator[int, None]:
+        try:
+            for number in range(self._count):
+                self.given += 1
+                yield number
+            if self._error:
+                raise self._error
+        finally:
+            self.left.set()
+            if self._error_when_left:
+                raise self._error_when_left
+
+
+async def turn_over() -> None:
+    """Let every other task do what it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_made_ahead_comes_in_order_and_ends() -> None:
+    assert [item async for item in Ahead(Line(10).items(), 3)] == list(range(10))
+
+
+async def test_only_so_much_is_made_ahead() -> None:
+    line = Line(10)
+    ahead = Ahead(line.items(), 3)
+    await turn_over()
+    assert line.given == 4, "three that lie ready, and one that waits to be put there"
+    assert await anext(ahead) == 0
+    await turn_over()
+    assert line.given == 5
+    assert await ahead.aclose() is None
+    assert line.left.is_set()
+
+
+async def test_a_stream_is_over_for_its_maker_before_it_is_for_its_reader() -> None:
+    line = Line(3)
+    ahead = Ahead(line.items(), 3)
+    await line.left.wait()
+    assert [item async for item in ahead] == [0, 1, 2]
+    await ahead.aclose()
+
+
+async def test_what_goes_wrong_is_told_after_everything_before_it() -> None:
+    ahead = Ahead(Line(2, EngineError("died", engine="mouth")).items(), 3)
+    assert [await anext(ahead), await anext(ahead)] == [0, 1]
+    with pytest.raises(EngineError):
+        await anext(ahead)
+    assert await ahead.aclose() is None, "it was read"
+
+
+async def test_what_goes_wrong_while_it_is_given_up_is_told_who_closes_it() -> None:
+    line = Line(9, error_when_left=EngineError("died", engine="mouth"))
+    ahead = Ahead(line.items(), 1)
+    await turn_over()
+    ahead.cancel()
+    ahead.cancel()
+    async with asyncio.timeout(5):
+        error = await ahead.aclose()
+    assert isinstance(error, EngineError)
+    assert line.left.is_set()

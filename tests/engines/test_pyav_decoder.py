@@ -26,7 +26,7 @@ class Counts:
 
     def observe(self, stage: str, seconds: float, *, engine: str) -> None: ...
 
-    def count(self, event: str, *, engine: str) -> None:
+    def count(self, event: str, *, engine: str, times: int = 1) -> None:
         self.events.append(event)
 
     def gauge(self, name: str, value: float, *, engine: str) -> None: ...

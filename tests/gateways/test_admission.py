@@ -193,6 +193,19 @@ async def test_who_waits_without_a_key_has_a_place_but_none_of_those_with_one() 
         assert door.keys.asked == 2
 
 
+async def test_one_address_has_few_of_the_places_to_wait_without_a_key() -> None:
+    door = Door(sockets_without_key_per_address=2)
+    for _ in range(2):  # who leaves makes room
+        async with AsyncExitStack() as stack:
+            for host in (1, 2):
+                await stack.enter_async_context(door.admission.wait(f"2001:db8::{host}"))
+            with pytest.raises(RefusedError, match=r"this address .*limits\.sockets_without_key_per_address") as caught:
+                await stack.enter_async_context(door.admission.wait("2001:db8::3"))
+            assert (caught.value.code, caught.value.retry_after_s) == (Code.RATE_LIMITED, 1)
+            await stack.enter_async_context(door.admission.wait("2001:db8:0:1::1"))
+            await door.enter("vg_a", stack, address="2001:db8::3")
+
+
 async def test_waiting_counts_towards_the_rate_of_an_address() -> None:
     door = Door(requests_per_minute_per_address=2)
     for _ in range(2):

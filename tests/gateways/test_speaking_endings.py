@@ -242,6 +242,21 @@ async def test_the_last_paid_minute_is_spoken_and_the_end_announced(tmp_path: Pa
         assert await server.balance(key) == (0.05, 0)
 
 
+async def test_a_paid_minute_is_sent_to_its_end_wherever_pieces_begin(tmp_path: Path) -> None:
+    slow = "[engines.scripted_tts]\nword_ms = 1_900\nrate = 22_050\n"
+    async with house(tmp_path, slow + UNPACED) as server:
+        key = await server.inside.new_key("poor", "1")
+        async with server.client(key) as client:
+            session = await speaking(client, 7)
+            first = (await client.speech()).end["durationMs"]
+            await client.send("speech.create", input=words(36))
+            _, code = await client.closed()
+        assert code == 1008
+        assert await server.usage(session, key) == [({"audio_ms": 60_000}, "1")]
+        sent = first + audio_ms(b"".join(client._frames["speech_2"]))
+        assert sent == pytest.approx(60_000, abs=40), "all but what is in the resampler, which 0.1 s would not fit in"
+
+
 async def test_credits_that_end_soon_are_announced_while_there_is_time(tmp_path: Path) -> None:
     async with house(tmp_path, SLOW_WORDS + UNPACED) as server:
         key = await server.inside.new_key("poor", "1")

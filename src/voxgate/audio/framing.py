@@ -31,11 +31,6 @@ class Pcm16Reader:
         self._odd = data[whole:]
         return from_pcm16(data[:whole])
 
-    @property
-    def is_torn(self) -> bool:
-        """Whether half a sample is waiting: at the end of a stream, a byte was lost."""
-        return bool(self._odd)
-
 
 class Windows:
     """Cuts a stream of samples into windows of one size."""

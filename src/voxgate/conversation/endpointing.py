@@ -36,6 +36,14 @@ class TurnEndSettings:
     are 55 cut-offs of 95 pauses by the sound alone, with these 51 (the same decision)."""
 
 
+COUNTED_ENDS = {
+    EndedBy.SILENCE: "turn_ended_by_silence",
+    EndedBy.CUE: "turn_ended_by_cue",
+    EndedBy.STALL: "turn_ended_by_stall",
+    EndedBy.CONTROL: "turn_ended_by_control",
+}
+"""Who ended a spoken turn -> event in the metrics."""
+
 _MARGIN = 1.25
 """How much longer than nearly all of a speaker's pauses the one that ends a turn is."""
 _NEARLY_ALL = 0.9

@@ -28,6 +28,15 @@ class InterruptionSettings:
     """What counts as a pause: three windows; stops within words are shorter."""
 
 
+COUNTED = {
+    Kind.SUSPECTED: "interruption_suspected",
+    Kind.CONFIRMED: "interruption_confirmed",
+    Kind.DISMISSED: "interruption_dismissed",
+    Kind.LAPSED: "interruption_lapsed",
+}
+"""Verdict -> event in the metrics."""
+
+
 class _Stage(Enum):
     IDLE = auto()
     """Nobody speaks, or no reply lives."""

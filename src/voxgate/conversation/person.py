@@ -14,9 +14,10 @@ from voxgate.clock import Clock
 from voxgate.conversation.call_clock import CallClock
 from voxgate.conversation.cues import Cues
 from voxgate.conversation.echo import EchoGuard
+from voxgate.conversation.endpointing import COUNTED_ENDS
 from voxgate.conversation.exchange import Exchange, Turn
 from voxgate.conversation.floor import Floor
-from voxgate.conversation.interruption import Judge
+from voxgate.conversation.interruption import COUNTED, Judge
 from voxgate.conversation.latency import HeardAt
 from voxgate.conversation.listener import Listener
 from voxgate.conversation.live import Timer, Timers
@@ -191,7 +192,8 @@ class Person:
         turn.speech = max(0, self.listener.voiced_until - turn.start)
         turn.awaited += 1
         self._cues.over()
-        self._metrics.count(f"turn_ended_by_{by}", engine="agent")
+        assert by is not None
+        self._metrics.count(COUNTED_ENDS[by], engine="agent")
         self.listener.finish(turn.number)
         self._disarm()
         if by is EndedBy.CONTROL:
@@ -360,7 +362,7 @@ class Person:
             self._floor.happen(Kind.FINAL_WORDS)
 
     def _verdict(self, kind: Kind) -> None:
-        self._metrics.count(f"interruption_{kind}", engine="agent")
+        self._metrics.count(COUNTED[kind], engine="agent")
         self._floor.happen(kind)
         self._watch_lapse()
 

@@ -6,7 +6,6 @@ cut off, or a sentence of our own.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import fields
 from typing import Any
 
 from voxgate import calls
@@ -30,6 +29,18 @@ from voxgate.domain import SPEECH_RATE, Word
 from voxgate.errors import MisuseError, VoxgateError
 from voxgate.languages import parse, serving
 from voxgate.text.phrases import Phrase, phrase
+
+_OUTCOMES = {Outcome.HEARD: "reply_heard", Outcome.CUT: "reply_cut", Outcome.FAILED: "reply_failed"}
+"""What is counted of each reply that was told."""
+_STAGES = {
+    "endpointing": "turn_endpointing",
+    "stt_final": "turn_stt_final",
+    "first_token": "turn_first_token",
+    "first_clause": "turn_first_clause",
+    "first_audio": "turn_first_audio",
+    "wire": "turn_wire",
+}
+"""Field of calls.Latency -> stage in the metrics."""
 
 
 class Replies:
@@ -102,6 +113,7 @@ class Replies:
                 self._start(telling, self._person.exchange)
             case Act.DISCARD_REPLY:
                 self._parts.metrics.count("guess_discarded", engine="agent")
+                self._parts.metrics.count("guess_tokens", engine="agent", times=reply.tokens)
                 reply.cancel()
                 self._person.discarded()
             case Act.CANCEL_REPLY:
@@ -233,7 +245,6 @@ class Replies:
         """It cannot be finished."""
         if self._told(reply.number) is not None:
             self._error = error
-            self._parts.metrics.count("reply_failed", engine="agent")
             self._floor.happen(Kind.REPLY_FAILED, reply.number)
 
     def _told(self, number: int) -> Telling | None:
@@ -296,12 +307,12 @@ class Replies:
         if self._request.captions:
             self._caption(telling.reply, telling.spoken, final=True)
         metrics, latency = self._parts.metrics, telling.latency()
-        metrics.count(f"reply_{outcome}", engine="agent")
+        metrics.count(_OUTCOMES[outcome], engine="agent")
         if telling.answers:
-            for field in fields(latency):
-                stage = getattr(latency, field.name)
+            for field, name in _STAGES.items():
+                stage = getattr(latency, field)
                 if stage is not None:
-                    metrics.observe(f"turn_{field.name}", stage.ms / 1000, engine="agent")
+                    metrics.observe(name, stage.ms / 1000, engine="agent")
             if latency.total_ms is not None:
                 metrics.observe("turn_total", latency.total_ms / 1000, engine="agent")
         record = telling.record(self._request.call, outcome, heard, self._request.rate)

@@ -109,6 +109,8 @@ class Reply:
         self.made = MadeAt(timers.time())
         self.task: asyncio.Task[None] | None = None
         """Who makes it; set by whoever begins it."""
+        self.tokens = 0
+        """Pieces of text the model has written: a token each, as models send them."""
         self._saying, self._thinking, self._voicing = saying, thinking, voicing
         self._rate, self._timers, self._load, self._told = rate, timers, load, told
         self._images = images or {}
@@ -224,6 +226,7 @@ class Reply:
             async for chunk in answer:
                 for choice in (chunk.get("choices") or ())[:1]:
                     if text := (choice.get("delta") or {}).get("content"):
+                        self.tokens += 1
                         for part in pictures.feed(text):
                             yield part
             for part in pictures.flush():

@@ -5,11 +5,13 @@ clauses go into the same encoder, with the pauses between them that a voice make
 """
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -25,6 +27,8 @@ from voxgate.text.sentences import Clauses
 LONGEST_PIECE_S = 0.5
 """Seconds of audio that one piece of a file holds at most: some engines make a whole clause at once, and what is paced,
 held for and sent should come in steps that a cancel can stop between (a WAV of one is 24 kB)."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +101,18 @@ async def speak_each(
     quality_kbit: int | None = None,
     *,
     on_first: Callable[[float], None] | None = None,
+    mark_at: int | None = None,
+    mark_every: int = 60 * ENCODED_RATE,
 ) -> AsyncGenerator[Spoken, None]:
     """The utterances, all in one voice, as one file of format `fmt`, the first bytes as soon as there is any audio.
 
-    `on_first` is told the seconds that the engine took from the first utterance to its first audio.
+    `on_first` is told the seconds that the engine took from the first utterance to its first audio. Where `mark_at` is
+    given, a piece ends there, and `mark_every` later again and again, in samples at ENCODED_RATE from the beginning of
+    the file (less what is not a whole sample of the voice): where something is paid for by the minute, no piece lies
+    half in one that is not.
     Codecs run beside the event loop: a second of MP3 takes about 10 ms. Raises PeerError, RefusedError, EngineError.
     """
-    file = _File(fmt, quality_kbit)
+    file = _File(fmt, quality_kbit, mark_at, mark_every)
     rest_ms = 0.0
     async for utterance in utterances:
         began = time.perf_counter()
@@ -111,17 +120,67 @@ async def speak_each(
         async with tts.open(utterance) as pieces:
             async for piece in pieces:
                 if file.began and start is None and rest_ms:
-                    yield await file.add(np.zeros(round(rest_ms * piece.rate / 1000), np.float32), piece.rate)
+                    pause = np.zeros(round(rest_ms * piece.rate / 1000), np.float32)
+                    async for spoken in _in_steps(file, pause, piece.rate):
+                        yield spoken
                 elif not file.began and on_first is not None:
                     on_first(time.perf_counter() - began)
                 start = file.spoken if start is None else start
                 words = tuple(file.placed(word, start, piece.rate) for word in piece.words)
-                for part in _parts(piece.samples, round(LONGEST_PIECE_S * piece.rate)):
-                    yield await file.add(part, piece.rate, words)
-                    words = ()
+                async for spoken in _in_steps(file, piece.samples, piece.rate, words):
+                    yield spoken
         if start is not None:
             rest_ms = pause_ms(utterance.text) / utterance.speed
     yield await file.close()
+
+
+class Ahead(Generic[T]):
+    """A stream made by a task of its own, ahead of its reader: what is read slowly is over for who makes it earlier.
+
+    Begins at once. It is for one reader, and ended by `aclose`.
+    """
+
+    def __init__(self, items: AsyncGenerator[T, None], most: int) -> None:
+        """`most`: items that may lie ready; one more waits to be put there."""
+        self._items: asyncio.Queue[T | None] = asyncio.Queue(most)
+        self._error: Exception | None = None
+        self._work = asyncio.create_task(self._make(items))
+        self._cancelled = False
+
+    def __aiter__(self) -> "Ahead[T]":
+        return self
+
+    async def __anext__(self) -> T:
+        """The next item. Raises what making it raised, once everything before was read; then nothing is left."""
+        item = await self._items.get()
+        if item is not None:
+            return item
+        if self._error is None:
+            raise StopAsyncIteration
+        error, self._error = self._error, None
+        raise error
+
+    def cancel(self) -> None:
+        """Stop making. Nobody may wait for an item, or ask for one from now on."""
+        if not self._cancelled:  # once only: it is not disturbed while it puts things away
+            self._cancelled = True
+            self._work.cancel()
+
+    async def aclose(self) -> Exception | None:
+        """Stop making, and see the stream left; what went wrong that nobody has read."""
+        self.cancel()
+        await asyncio.wait({self._work})
+        return self._error
+
+    async def _make(self, items: AsyncGenerator[T, None]) -> None:
+        try:
+            async with aclosing(items):
+                async for item in items:
+                    await self._items.put(item)
+        except Exception as error:
+            self._error = error
+        if not self._cancelled:
+            await self._items.put(None)
 
 
 async def speak_file(tts: TextToSpeech, utterance: Utterance, fmt: Format, quality_kbit: int | None = None) -> bytes:
@@ -136,20 +195,29 @@ async def _only(utterance: Utterance) -> AsyncGenerator[Utterance, None]:
     yield utterance
 
 
-def _parts(samples: Samples, size: int) -> Sequence[Samples]:
-    """The samples in pieces of at most `size`; at least one, since words may come without audio."""
-    return [samples[at : at + size] for at in range(0, max(1, samples.size), size)]
+async def _in_steps(
+    file: "_File", samples: Samples, rate: int, words: tuple[Word, ...] = ()
+) -> AsyncGenerator[Spoken, None]:
+    """The samples into the file, a step at a time; at least one, since words may come without audio."""
+    while True:
+        size = min(round(LONGEST_PIECE_S * rate), file.room(rate))
+        yield await file.add(samples[:size], rate, words)
+        samples, words = samples[size:], ()
+        if not samples.size:
+            return
 
 
 class _File:
     """The file being made, its encoder opened with the first audio, at the rate of that."""
 
-    def __init__(self, fmt: Format, quality_kbit: int | None) -> None:
+    def __init__(self, fmt: Format, quality_kbit: int | None, mark_at: int | None = None, mark_every: int = 0) -> None:
         self._fmt = fmt
         self._quality_kbit = quality_kbit
         self._encoder: Encoder | None = None
         self._rate = ENCODED_RATE
         self._counted = 0
+        self._mark = mark_at
+        self._mark_every = mark_every
         self.spoken = 0
         """Samples that went into it, at the voice's rate."""
 
@@ -157,6 +225,14 @@ class _File:
     def began(self) -> bool:
         """Whether anything was said yet."""
         return self._encoder is not None
+
+    def room(self, rate: int) -> int:
+        """Samples at `rate` to the next mark; at least one."""
+        if self._mark is None:
+            return sys.maxsize
+        while (room := self._mark * rate // ENCODED_RATE - self.spoken) < 1:
+            self._mark += self._mark_every
+        return room
 
     def placed(self, word: Word, start: int, rate: int) -> Word:
         """A word of the utterance that began at sample `start`, where it lies in the file."""

@@ -19,6 +19,11 @@ from voxgate.services.limits import Buckets, Places, Recent
 
 _FULL_RETRY_S = 1  # places become free as requests end, mostly within a second
 
+_SERVER = "the server has {:,} requests and sessions under way"
+_KEY = "this API key has {:,} requests and sessions under way"
+_WAITING = "{:,} connections wait to show their credential"
+_WAITING_HERE = "{:,} connections from this address wait to show their credential"
+
 
 class Admission:
     """The door of one server. What it counts is in memory and of this process."""
@@ -47,12 +52,16 @@ class Admission:
     async def wait(self, address: str) -> AsyncIterator[None]:
         """Keep a place for a socket from `address` that has not shown its credential yet.
 
-        Not one of those that requests have: whoever waits without a key keeps nobody out who has one. Raises
-        RefusedError `rate_limited`, `busy`.
+        Not one of those that requests have: whoever waits without a key keeps nobody out who has one, and one address
+        takes few of the places for it. Raises RefusedError `rate_limited`, `busy`.
         """
         self.count(address)
-        most = self._limits.concurrent_requests
-        with self._place("waiting", most, Code.BUSY, "the server", "concurrent_requests"):
+        name, limits = rate_name(address), self._limits
+        own = limits.sockets_without_key_per_address
+        with (
+            self._place(f"waiting {name}", own, Code.RATE_LIMITED, _WAITING_HERE, "sockets_without_key_per_address"),
+            self._place("waiting", limits.concurrent_requests, Code.BUSY, _WAITING, "concurrent_requests"),
+        ):
             yield
 
     @asynccontextmanager
@@ -64,7 +73,7 @@ class Admission:
         """
         self.count(address)
         name = rate_name(address)
-        with self._place("server", self._limits.concurrent_requests, Code.BUSY, "the server", "concurrent_requests"):
+        with self._place("server", self._limits.concurrent_requests, Code.BUSY, _SERVER, "concurrent_requests"):
             principal = await self._authenticate(key, name)
             key_id = principal.key_id
             self._within_rate(self._by_key, key_id, "with this API key", "requests_per_minute_per_key")
@@ -72,7 +81,7 @@ class Admission:
             own = principal.max_concurrent
             most = min(own or self._limits.concurrent_requests_per_key, self._limits.concurrent_requests_per_key)
             named = "concurrent_requests_per_key" if most != own else "the key's own"
-            with self._place(f"key {key_id}", most, Code.RATE_LIMITED, "this API key", named):
+            with self._place(f"key {key_id}", most, Code.RATE_LIMITED, _KEY, named):
                 async with self.live.of(key_id):
                     yield principal
 
@@ -93,10 +102,10 @@ class Admission:
         return principal
 
     @contextmanager
-    def _place(self, name: str, most: int, code: Code, whose: str, limit: str) -> Iterator[None]:
+    def _place(self, name: str, most: int, code: Code, full: str, limit: str) -> Iterator[None]:
         if not self._places.enter(name, most):
             raise RefusedError(
-                f"{whose} has {most:,} requests under way, as many as it may ({_named(limit)})",
+                f"{full.format(most)}, as many as may be ({_named(limit)})",
                 code=code,
                 retry_after_s=_FULL_RETRY_S,
             )
@@ -107,7 +116,7 @@ class Admission:
 
     def _within_rate(self, buckets: Buckets, name: str, whose: str, limit: str) -> None:
         if (wait := buckets.take(name)) > 0:
-            raise _too_often(f"too many requests {whose}", limit, wait)
+            raise _too_often(f"too many requests and connections {whose}", limit, wait)
 
 
 def _too_often(what: str, limit: str, wait_s: float) -> RefusedError:

@@ -74,7 +74,7 @@ class AgentCall:
         self._posted = asyncio.Event()
         self._on_wire = 0  # the last reply whose first audio has left
         self._sink: Sink | None = None
-        self._attached = asyncio.Event()
+        self._may_speak = asyncio.Event()  # a connection is there, or none is needed any more: it is over
 
     # ports.CallTransport
 
@@ -95,6 +95,7 @@ class AgentCall:
         """To be told. Audio of a reply that is cut is taken back, where it has not left."""
         if isinstance(output, CallEnded):
             self.ended = output.reason
+            self._may_speak.set()
         if isinstance(output, ReplyInterrupted):
             self._take_back(output.reply)
         if self._sink is None:
@@ -124,17 +125,19 @@ class AgentCall:
     def attach(self, sink: Sink) -> None:
         """A connection is there."""
         self._sink = sink
-        self._attached.set()
+        self._may_speak.set()
 
     def is_over(self) -> None:
-        """Nothing more comes of it."""
+        """Nothing more comes of it: nobody waits for it to hear."""
         self.finished.set()
+        self._room.set()
         self.holder.released()
 
     def detach(self) -> None:
         """There is none: what would be heard is not kept."""
         self._sink = None
-        self._attached.clear()
+        if self.ended is None:
+            self._may_speak.clear()
         self._take_back(None)
 
     async def speak(self) -> None:
@@ -144,7 +147,7 @@ class AgentCall:
                 self._posted.clear()
                 await self._posted.wait()
             if self._sink is None and self.ended is None:
-                await self._attached.wait()
+                await self._may_speak.wait()
                 continue
             output = self._outbox.popleft()
             for event in await self._events(output):

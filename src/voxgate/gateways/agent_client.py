@@ -7,7 +7,7 @@ elsewhere: `protocols/agent/session.py` says what an event means and how a call 
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import structlog
@@ -18,18 +18,18 @@ from voxgate.calls import AudioIn, CallRequest, Dropped, EndIn, EndReason, Retur
 from voxgate.domain import Principal, Samples
 from voxgate.errors import Code, EngineError, MisuseError, PeerError, RefusedError, StoreError, VoxgateError
 from voxgate.gateways.agent_call import AgentCall
+from voxgate.gateways.agent_calls import AgentCalls
+from voxgate.gateways.agent_settings import AgentSettings
 from voxgate.gateways.auth import socket_credential
 from voxgate.gateways.intake import Pace
 from voxgate.gateways.socketio import Link
+from voxgate.gateways.sockets import Sockets
 from voxgate.languages import parse
 from voxgate.protocols.agent.messages import NAMESPACE, Audio, Command, End, OutputFormat, Start, Tell
 from voxgate.protocols.agent.session import AgentSession, Event, error_event, expiring_event
 from voxgate.protocols.agent.sound import VOICE_RATE, Microphone
 from voxgate.protocols.status import NORMAL, POLICY, STATUS
 from voxgate.services.expiring import Expiring
-
-if TYPE_CHECKING:
-    from voxgate.gateways.agent import Agent
 
 _log = structlog.get_logger(__name__)
 
@@ -47,10 +47,35 @@ _Item = tuple[str, Sequence[Any]] | PeerError | None
 """An event, a message that was refused before it was one, or the end."""
 
 
+class Namespace(Protocol):
+    """What a client is connected to: `agent.Agent`."""
+
+    async def emit(self, sid: str, event: Event) -> None:
+        """Tell a client something; waits where it does not take what it is sent."""
+
+    async def dismiss(self, sid: str) -> None:
+        """Take a client out of the namespace: it does not connect again by itself."""
+
+    async def drop(self, client: "AgentClient", code: int) -> None:
+        """Close the connection of a client, after everything that was sent to it."""
+
+
 class AgentClient:
     """One connection to the namespace."""
 
-    def __init__(self, agent: "Agent", sid: str, eio_sid: str, link: Link, scope: Scope, auth: Any) -> None:
+    def __init__(
+        self,
+        namespace: Namespace,
+        calls: AgentCalls,
+        sockets: Sockets,
+        settings: AgentSettings,
+        *,
+        sid: str,
+        eio_sid: str,
+        link: Link,
+        scope: Scope,
+        auth: Any,
+    ) -> None:
         """`scope`: of the request the connection began with; `auth`: what the client sent along."""
         said: Mapping[str, Any] = auth if isinstance(auth, dict) else {}
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
@@ -58,14 +83,15 @@ class AgentClient:
         self.eio_sid = eio_sid
         self.link = link
         self.principal: Principal
-        self._agent = agent
-        self._limits = agent.sockets.limits
-        self._clock = agent.sockets.clock
+        self._namespace, self._calls, self._settings = namespace, calls, settings
+        self._admission = sockets.admission
+        self._limits = sockets.limits
+        self._clock = sockets.clock
         self._key = socket_credential(Headers(scope=scope), scope["query_string"]) or _text(said.get("api_key"))
         self._resume = _text(said.get("resume"))
         self._session = AgentSession(
             _text(said.get("voice")) or query.get("voice") or None,
-            instructions_characters=agent.settings.instructions_characters,
+            instructions_characters=settings.instructions_characters,
         )
         self._inbox: asyncio.Queue[_Item] = asyncio.Queue(_UNREAD)
         self._is_gone = False
@@ -102,7 +128,7 @@ class AgentClient:
             async with asyncio.timeout(None) as self._life:
                 link.complain = self.put
                 link.on_shutdown = self._shut_down
-                async with self._agent.sockets.admission.let_in(self._key, link.address, NAMESPACE) as self.principal:
+                async with self._admission.let_in(self._key, link.address, NAMESPACE) as self.principal:
                     self._check_tier()
                     await link.admit()
                     await self._greet()
@@ -138,7 +164,7 @@ class AgentClient:
             self.gone()
 
     def _check_tier(self) -> None:
-        settings, tier = self._agent.settings, self.principal.tier
+        settings, tier = self._settings, self.principal.tier
         if not settings.admits(tier):
             raise RefusedError(
                 f"conversations need the tier '{settings.tier}', and this organization has '{tier}' (agent.tier)"
@@ -146,8 +172,8 @@ class AgentClient:
 
     async def _greet(self) -> None:
         """Tell the client that it may begin, or that its conversation goes on."""
-        call = self._agent.calls.get(self._resume) if self._resume else None
-        if call is None or call.org_id != self.principal.org_id or call.ended is not None:
+        call = self._calls.get(self._resume, self.principal.org_id) if self._resume else None
+        if call is None:
             await self._emit(self._session.connected(self.sid, resumed=False if self._resume else None))
             if self._resume:
                 await self._emit(error_event(_NOT_RESUMED))
@@ -184,8 +210,8 @@ class AgentClient:
             except TimeoutError:
                 _log.warning("a conversation did not end in time", session_id=call.id)
         if error is not None and error.code not in _COMES_BACK:
-            await self._agent.engine.disconnect(self.sid, NAMESPACE)
-        await self._agent.drop(self, code)
+            await self._namespace.dismiss(self.sid)
+        await self._namespace.drop(self, code)
 
     # what it asks for
 
@@ -233,7 +259,7 @@ class AgentClient:
                     self._call.tell(EndIn(EndReason.CLIENT))
 
     async def _start(self, start: Start) -> None:
-        agent, options = self._agent, start.options
+        options = start.options
         if self._call is not None:  # its last word was told, and it is being put away
             await self._released.wait()
         request = CallRequest(
@@ -248,13 +274,13 @@ class AgentClient:
             stall_ms=options.stall_ms,
             echo_guard=options.echo_guard,
         )
-        conversation = agent.converse(request, start.voice)
+        conversation = self._calls.converse(request, start.voice)
         asked = (options.language or "auto").strip().lower()
         language = None if asked in ("", "auto") else parse(asked).tag
         call = AgentCall(request.call, self._session, self.principal.org_id, self._now, self)
         self._microphone, self._is_holding = Microphone(), False
         self._released.clear()
-        await agent.begin(call, conversation, self.principal, start.voice, language)
+        await self._calls.begin(call, conversation, self.principal, start.voice, language)
         self._call = call
         await self._emit(self._session.started(request.call, start, language, VOICE_RATE))
         call.attach(self._emit)
@@ -284,10 +310,9 @@ class AgentClient:
     # what it is told
 
     async def _emit(self, event: Event) -> None:
-        name, told = event
-        if name == "audio_chunk":
+        if event[0] == "audio_chunk":
             self._active = self._now  # who listens has nothing to say meanwhile
-        await self._agent.engine.emit(name, told, to=self.sid, namespace=NAMESPACE)
+        await self._namespace.emit(self.sid, event)
 
     async def _complain(self, error: VoxgateError) -> None:
         """Tell of an error; more is read when it was taken: who reads nothing makes no heap of answers."""

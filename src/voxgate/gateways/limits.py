@@ -31,15 +31,19 @@ class LimitSettings(Settings):
     slow_reader_s: float = Field(default=10, gt=0)
     """How long a client may leave its answer unread before the connection is closed."""
     requests_per_minute_per_key: int = Field(default=6_000, gt=0)
-    """How often one API key may ask, its client secrets included; so many at once after a quiet minute."""
+    """How often one API key may ask or connect, its client secrets included; so many at once after a quiet minute."""
     requests_per_minute_per_address: int = Field(default=12_000, gt=0)
-    """How often one address may ask (of IPv6: one /64), whoever asks from there."""
+    """How often one address may ask or connect (of IPv6: one /64), whoever does from there."""
     failed_keys_per_minute_per_address: int = Field(default=60, gt=0)
     """How many missing or wrong credentials one address may show before it gets 429 instead of 401."""
     concurrent_requests_per_key: int = Field(default=200, gt=0)
-    """How many requests of one API key may be under way at once; `voxgate keys limit` sets less for a single key."""
+    """How many requests and sessions of one API key may be under way at once; `voxgate keys limit` sets less for a
+    single key."""
     concurrent_requests: int = Field(default=1_000, gt=0)
-    """How many requests may be under way at once altogether; those above it get 503."""
+    """How many requests and sessions may be under way at once altogether; those above it get 503, or 1013. As many
+    sockets may wait besides for their credential."""
+    sockets_without_key_per_address: int = Field(default=250, gt=0)
+    """How many sockets of one address may be open at once that have not shown their credential yet."""
     key_check_s: float = Field(default=2, gt=0, le=5)
     """How often keys with work under way are checked: how long that outlives a revocation."""
     client_secret_s: int = Field(default=60, gt=0, le=7_200)

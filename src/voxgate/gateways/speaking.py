@@ -1,27 +1,29 @@
 """`/v1/realtime/tts`: texts come in, speech goes out, one after the other and not far ahead of its listener.
 
-Two tasks a session: one reads what the client sends, one speaks what waits; each speech is a task of its own, so that
-a cancel ends that and nothing else. Decisions are elsewhere: `protocols/speech/session.py` says what a message means
-and what is answered, `conversation/pacing.py` when the next piece may leave, the switchboard who speaks.
+Two tasks a session: one reads what the client sends, one speaks what waits. Each speech is a task of its own, so that
+a cancel ends that and nothing else, and another makes its audio: of the next one already while the end of the one
+before waits to leave. Decisions are elsewhere: `protocols/speech/session.py` says what a message means and what is
+answered, `conversation/pacing.py` when the next piece may leave, the switchboard who speaks.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from itertools import islice
 
 import structlog
 
 from voxgate.audio.codecs.encoder import open_encoder
 from voxgate.audio.codecs.formats import ENCODED_RATE, parse_format
 from voxgate.conversation.pacing import Pacing
-from voxgate.conversation.speech import LiveText, speak_each
+from voxgate.conversation.speech import Ahead, LiveText, speak_each
 from voxgate.domain import Principal, Utterance
 from voxgate.errors import Code, MisuseError, PeerError, RefusedError, VoxgateError
 from voxgate.gateways.sockets import Handler, Peer, Sockets, credits_left
+from voxgate.gateways.tasks import end, first_of
 from voxgate.languages import parse
 from voxgate.protocols import minted
 from voxgate.protocols.sockets import expiring_message
@@ -32,6 +34,12 @@ from voxgate.services.switchboard import Mouth
 from voxgate.text.normalize import conventions, normalize
 
 log = structlog.get_logger(__name__)
+
+_MINUTE = 60 * ENCODED_RATE
+"""Samples in what is paid for at a time."""
+_READY = 4
+"""Pieces of a speech that may lie ready, half a second each at most and mostly less: while the last ones leave, the
+engine, which is free again, can make the first audio of the next speech (0.1 s, Piper)."""
 
 
 def speaking(sockets: Sockets) -> Handler:
@@ -50,8 +58,12 @@ class _Speech:
     id: str
     options: SessionStart
     text: LiveText
+    audio: Ahead[tuple[bytes, int]] | None = None
+    """Its file while it is made, as `_file` gives it."""
+    made: int | None = None
+    """Samples at ENCODED_RATE in all of it, once it is made and its engine is free again."""
     work: asyncio.Task[None] | None = None
-    """Who speaks it, once its turn has come."""
+    """Who sends it, once its turn has come."""
     over: bool = False
     """Its end was told: nothing of it may follow."""
     sent: int = 0
@@ -78,6 +90,7 @@ class _Speaking:
         self._pacing = Pacing(limits.speech_ahead_s, ENCODED_RATE)
         self._options = SessionStart()
         self._speeches: dict[str, _Speech] = {}
+        self._stopping: list[Ahead[tuple[bytes, int]]] = []  # audio of cancelled ones
         self._news = asyncio.Event()
         self._resources = AsyncExitStack()
         self._meter: Meter | None = None
@@ -95,7 +108,7 @@ class _Speaking:
         try:
             async with self._resources:
                 with peer.announcing(self._left_s):
-                    await _first_of(self._read(), self._speak())
+                    await first_of(self._read(), self._speak())
                 if self._meter is not None:
                     await self._meter.settle()
                 if session.state is State.STOPPING:
@@ -177,6 +190,7 @@ class _Speaking:
             text.append(wanted.text)
         self._session.queued(wanted)
         self._speeches[wanted.speech_id] = _Speech(wanted.speech_id, options, text)
+        self._prepare()
         self._news.set()
 
     def _commit(self, speech_id: str) -> None:
@@ -185,6 +199,9 @@ class _Speaking:
 
     def _cancel(self, speech: _Speech) -> None:
         """Tell its end at once; the engine stops when it has noticed."""
+        if speech.audio is not None:
+            speech.audio.cancel()
+            self._stopping.append(speech.audio)
         if speech.work is not None:
             speech.work.cancel()
             self._pacing.thrown_away(speech.sent, self._sockets.clock.monotonic())  # as who cancels does
@@ -194,32 +211,59 @@ class _Speaking:
 
     async def _speak(self) -> None:
         """Speak one after the other, until the session stops and nothing is left."""
-        while self._speeches or self._session.state is not State.STOPPING:
-            if not self._speeches:
-                self._news.clear()
-                await self._news.wait()
-                continue
-            speech = next(iter(self._speeches.values()))
-            speech.work = asyncio.create_task(self._say(speech))
-            try:
-                await asyncio.wait({speech.work})
-            finally:
-                await _end(speech.work, told=speech.over)
-            if not speech.work.cancelled() and (error := speech.work.exception()) is not None:
-                if not speech.over:
-                    raise error
+        try:
+            while self._speeches or self._session.state is not State.STOPPING:
+                if not self._speeches:
+                    self._news.clear()
+                    await self._news.wait()
+                    continue
+                speech = next(iter(self._speeches.values()))
+                speech.work = asyncio.create_task(self._say(speech))
+                try:
+                    await asyncio.wait({speech.work})
+                finally:
+                    await end(speech.work, told=speech.over)
+                    await self._stopped(speech)
+                if not speech.work.cancelled() and (error := speech.work.exception()) is not None:
+                    if not speech.over:
+                        raise error
+                    log.warning("a cancelled speech ended badly", session_id=self._session.id, error=repr(error))
+        finally:
+            await self._stopped(*self._speeches.values())
+
+    async def _stopped(self, *speeches: _Speech) -> None:
+        """See that nothing is made any more of these, nor of what was cancelled."""
+        making = [*self._stopping, *(speech.audio for speech in speeches if speech.audio is not None)]
+        self._stopping.clear()
+        for audio in making:
+            if (error := await audio.aclose()) is not None:
                 log.warning("a cancelled speech ended badly", session_id=self._session.id, error=repr(error))
+
+    def _begin(self, speech: _Speech, at: int) -> Ahead[tuple[bytes, int]]:
+        """Have its audio made, if it is not yet. `at`: samples of the session that are sent before it."""
+        if speech.audio is None:
+            speech.audio = Ahead(self._file(speech, at), _READY)
+        return speech.audio
+
+    def _prepare(self) -> None:
+        """Have the next speech made, where all of the one before it is: so its first audio follows at once."""
+        first, after = [*islice(self._speeches.values(), 2), None, None][:2]
+        if first is not None and first.made is not None and after is not None:
+            # Where the one before is cancelled now, what is sent before this one is less by a piece or two, and as much
+            # of its last paid minute may be withheld.
+            self._begin(after, self._sent + first.made - first.sent)
 
     async def _say(self, speech: _Speech) -> None:
         """One speech, from its turn to its end. Raises what ends the session."""
         meter = await self._open_meter()
         speech.before = self._used
         self._peer.post(self._session.started(speech.id))
+        audio = self._begin(speech, self._sent)
+        self._prepare()
         try:
-            async with aclosing(self._file(speech)) as pieces:
-                async for data, samples in pieces:
-                    await self._hold(meter, samples)
-                    await self._send(speech, meter, data, samples)
+            async for data, samples in audio:
+                await self._hold(meter, samples)
+                await self._send(speech, meter, data, samples)
         except PeerError as error:
             if speech.over:
                 raise
@@ -228,13 +272,16 @@ class _Speaking:
         else:
             self._peer.post(self._session.finished(speech.id, *self._account_of(speech)))
 
-    async def _file(self, speech: _Speech) -> AsyncGenerator[tuple[bytes, int], None]:
-        """The bytes of its file, never empty but maybe at the end, each with the samples that leave in them."""
+    async def _file(self, speech: _Speech, at: int) -> AsyncGenerator[tuple[bytes, int], None]:
+        """The bytes of its file, never empty but maybe at the end, each with the samples that leave in them.
+
+        `at`: samples of the session before it.
+        """
         options = speech.options
         first = await anext(aiter(speech.text), None)
         mouth = self._mouth(options, first or "")
         metrics = self._sockets.metrics
-        held_back = 0
+        made = held_back = 0
         async with (
             aclosing(_utterances(first, speech.text, mouth, options)) as utterances,
             aclosing(
@@ -244,16 +291,21 @@ class _Speaking:
                     parse_format(options.response_format),
                     options.audio_quality,
                     on_first=lambda seconds: metrics.observe("first_audio", seconds, engine=mouth.name),
+                    mark_at=_MINUTE - at % _MINUTE,  # all of a minute that was paid for can be sent
+                    mark_every=_MINUTE,
                 )
             ) as pieces,
         ):
             async for piece in pieces:
+                made += piece.samples
                 held_back += piece.samples
                 if piece.data:
                     yield piece.data, held_back
                     held_back = 0
         if held_back:
             raise MisuseError("an encoder kept speech to itself")
+        speech.made = made
+        self._prepare()
 
     async def _hold(self, meter: Meter, samples: int) -> None:
         """Have credits for what is about to leave. Raises RefusedError, announced at the latest now, and StoreError."""
@@ -330,31 +382,6 @@ async def _utterances(
         said = await asyncio.to_thread(normalize, piece, options.normalization, language)
         yield Utterance(said, mouth.voice.id, mouth.language, options.speed)
         piece = await anext(aiter(rest), None)
-
-
-async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
-    """Do these side by side until one has ended, then end the others. Raises what the first of them raised."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            await _end(task)
-    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
-    if errors:
-        raise errors[0]
-
-
-async def _end(task: asyncio.Task[None], *, told: bool = False) -> None:
-    """Cancel a task and see it end; what it raised stays in it, for who wants to know.
-
-    `told`: it was cancelled before, and is not disturbed again while it puts things away.
-    """
-    if not told:
-        task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()
 
 
 def _ms(samples: int) -> int:

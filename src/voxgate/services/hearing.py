@@ -95,8 +95,8 @@ def _engine(wanted: Language, running: Iterable[tuple[str, Recognizer]]) -> tupl
         served |= dict.fromkeys(stt.languages)
     known = ", ".join(sorted(parse(tag).name for tag in served))
     raise PeerError(
-        f"no configured engine hears {wanted.name}; served: {known}. "
-        "The operator can add a recognizer for it: docs/engines.md",
+        f"no configured engine hears {wanted.name}; served: {known}. A speech-to-text engine for {wanted.name} is "
+        "missing: the operator adds one with `pip install` (docs/engines.md), and `voxgate check` then lists it",
         code=Code.UNSUPPORTED_LANGUAGE,
         param="language",
     )

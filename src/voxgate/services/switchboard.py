@@ -60,6 +60,12 @@ class Mind:
     """The upstream's model, where the alias names one."""
 
 
+_NO_VOICE = (
+    "no voice of this installation does: the operator adds an engine with `pip install` (docs/engines.md), and "
+    "`voxgate check` then lists it"
+)
+
+
 class Switchboard:
     """Routes requests to the running engines."""
 
@@ -145,7 +151,7 @@ class Switchboard:
         if tag is None:
             wanted = parse(str(language))
             fitting = [name for name in self._available_voices() if serving(wanted, self._spoken_by(name))]
-            offer = f"voices that do: {', '.join(fitting)}" if fitting else "no voice of this installation does"
+            offer = f"voices that do: {', '.join(fitting)}" if fitting else _NO_VOICE
             raise PeerError(
                 f"the voice {voice!r} does not speak {wanted.name}; {offer}", code=Code.UNSUPPORTED_VOICE, param="voice"
             )

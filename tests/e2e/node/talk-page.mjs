@@ -1,7 +1,8 @@
-// Visits the server's own page (argv[2]) as a newcomer does: signs in with the key in argv[3], presses Talk, so that a
-// microphone plays argv[4], waits until so many turns (argv[5]) are answered, writes one more (argv[6]), ends. argv[7],
-// where given, is a folder for pictures. Prints {"lines": the conversation as it is read, "states", "frames": what went to
-// the server first in each connection, "complaints"}.
+// Visits the server's own page (argv[2]) as a newcomer does: signs in with the key in argv[3] and, where it is told what
+// to say, presses Talk, so that a microphone plays argv[4], waits until so many turns (argv[5]) are answered, writes one
+// more (argv[6]) and ends. argv[7], where given, is a folder for pictures. Prints {"lines": the conversation as it is
+// read, "states", "sockets": addresses, "trouble": what the page complains of, "wide": its width on a telephone of 375,
+// "complaints": the browser's}.
 import { inChromium } from './browser.mjs';
 
 const [url, key, hears, turns, typed, pictures] = process.argv.slice(2);
@@ -36,6 +37,10 @@ const told = await inChromium(async (page, complaints) => {
   await picture('door');
   await page.fill('#key', key);
   await page.click('#sign-in button');
+  if (!hears) {
+    await page.waitForSelector('#trouble:visible');
+    return { ...(await page.evaluate(read)), sockets, complaints };
+  }
   await page.waitForSelector('#talk:visible');
   await page.click('#talk');
   const answered = (count) => page.waitForFunction((n) => document.querySelectorAll('.bot .latency').length >= n, count, { timeout: 40_000 });
@@ -53,5 +58,5 @@ const told = await inChromium(async (page, complaints) => {
   await page.click('#end');
   await page.waitForSelector('#state[data-state=off]');
   return { ...(await page.evaluate(read)), sockets, wide, complaints };
-}, { hears, viewport: { width: 1000, height: 760 } });
+}, { hears: hears ?? null, viewport: { width: 1000, height: 760 } });
 console.log(JSON.stringify(told));

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from voxgate import __version__
 from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
+from voxgate.gateways.page import site
 from voxgate.gateways.rest import chat, client_secrets, info, speech, transcriptions, usage, voicebots
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.gateways.rest.context import Rest
@@ -55,6 +56,7 @@ def build(
         app.include_router(room.router(rest), dependencies=[Depends(bearer)])
     app.include_router(info.operations(rest))
     app.include_router(voicebots.shown(rest))
+    app.include_router(site.router())
     app.add_exception_handler(VoxgateError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

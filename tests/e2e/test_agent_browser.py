@@ -1,9 +1,10 @@
-"""The published class of the voice agent in Chromium: a recorded person talks, is answered and interrupts.
+"""The voice agent in Chromium, by the published class and the page of the server: a person talks and interrupts.
 
-Only what the class itself names is changed: its address, the key it is made with, the voice and the language.
+Of the class, only what it names itself is changed: its address, the key it is made with, the voice and the language.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -59,12 +60,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         stop(running)
 
 
-def conversation(folder: Path) -> tuple[Path, float]:
-    """The five turns as one recording, and its length in seconds."""
+def conversation(folder: Path, turns: int = len(TURNS)) -> tuple[Path, float]:
+    """The first turns as one recording, and its length in seconds."""
     if not (SHARED / "audio" / "transcripts.tsv").exists():
         absent("shared", "shared/audio")
     audio = silence(0.6)
-    for name, _, answered in TURNS:
+    for name, _, answered in TURNS[:turns]:
         audio += clip(SHARED / "audio" / f"{name}.wav")
         audio += silence(INTO_THE_ANSWER_S if answered is LONG else AFTER_THE_ANSWER_S)
     file = folder / "person.wav"
@@ -143,6 +144,46 @@ def test_the_class_unchanged_is_told_which_engine_is_missing(server: Server, tmp
     assert names == ["connected", "error"]
     [error] = of(told, "error")
     assert error["type"] == "validation_error"
-    assert "mekdes" in error["message"]
-    assert "voxgate " in error["message"]  # the command that adds it
-    assert told["console"] == ["Error: JSHandle@object"] or "Error:" in told["console"][0]
+    assert error["code"] == "unsupported_language"
+    assert "A speech-to-text engine for Amharic is missing" in error["message"]
+    assert "`pip install`" in error["message"]
+    assert len(told["console"]) == 1  # its own handler of errors
+
+
+def test_a_newcomer_talks_interrupts_and_writes_on_the_page(server: Server, tmp_path: Path) -> None:
+    recording, _ = conversation(tmp_path, 2)
+    typed = TURNS[4][1]
+    arguments = [f"{server.url}/", server.key, str(recording), "2", typed]
+    if pictures := os.environ.get("VOXGATE_PICTURES"):
+        arguments.append(pictures)
+    told = json.loads(in_chromium("talk-page.mjs", tmp_path, *arguments, timeout_s=90))
+    assert told["complaints"] == []
+    assert told["trouble"] == "×"
+    lines = told["lines"]
+    assert [line["who"] for line in lines] == ["user", "bot"] * 3
+    for line, text in zip(lines[::2], (TURNS[0][1], TURNS[1][1], typed), strict=True):
+        wrong, words = errors(text, line["text"])
+        assert wrong <= 0.25 * words, (text, line["text"])
+    cut, second, third = lines[1::2]
+    assert LONG.startswith(cut["text"].strip())
+    assert cut["unsaid"]
+    assert [line["text"].split() for line in (second, third)] == [SHORT.split()] * 2
+    for line in (cut, second, third):
+        assert re.fullmatch(r"answered after \d+\.\d\d s", line["latency"])
+        assert line["stages"]
+    for line in (second, third):
+        assert line["played_ms"] > 1000
+        assert line["stalled_ms"] <= 60
+    assert told["states"][-1] == "off"
+    assert {"connecting", "listening", "hearing", "thinking", "speaking"} <= set(told["states"])
+    assert len(told["sockets"]) == 1
+    assert (
+        server.key not in told["sockets"][0]
+    )  # the page shows the server a short-lived secret, and not in the address
+    assert told["wide"] == 375  # nothing is cut off on a telephone
+
+
+def test_the_page_tells_of_a_wrong_key(server: Server, tmp_path: Path) -> None:
+    told = json.loads(in_chromium("talk-page.mjs", tmp_path, f"{server.url}/", "vg_" + "x" * 43, timeout_s=60))
+    assert "this API key is not valid" in told["trouble"]
+    assert told["sockets"] == []

@@ -1,0 +1,1 @@
+"""The page at `GET /`: a conversation in the browser, as static files without a build."""
