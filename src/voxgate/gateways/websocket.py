@@ -55,7 +55,7 @@ _UNTAKEN = 1 << 20
 """Bytes of messages that are kept unread; and bytes a peer may leave unread before we read nothing more of it, since it
 would not have its errors and pongs either."""
 
-_PHRASES = {400: b"Bad Request", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed"}
+_PHRASES = {400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed"}
 _PHRASES |= {426: b"Upgrade Required", 500: b"Internal Server Error", 503: b"Service Unavailable"}
 
 
