@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxgate import __version__
-from voxgate.cli import accounts, audit, db, listen, models, say, sessions, talk, transcribe, usage
+from voxgate.cli import accounts, audit, db, listen, models, say, sessions, talk, transcribe, usage, voicebots
 from voxgate.cli.common import ConfigOption, DataDirOption, JsonOption, errors_told, make_plan, print_json, run
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ app.add_typer(accounts.credit, name="credits")
 accounts.credit.command("audit")(audit.audit)
 app.add_typer(usage.app, name="usage")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(voicebots.app, name="voicebots")
 app.add_typer(db.app, name="db")
 app.add_typer(models.app, name="models")
 app.command("transcribe")(transcribe.transcribe)

@@ -49,8 +49,8 @@ class VoicebotSettings(Settings):
     """Largest image; no larger than `limits.upload_bytes`."""
     image_pixels: int = Field(default=4096 * 4096, gt=0)
     """Width × height of the largest image: 16.8 million take up to 70 MB of memory when they are looked at."""
-    image_key_characters: int = Field(default=64, gt=0)
-    """Longest key of an image."""
+    image_key_characters: int = Field(default=64, gt=0, le=80)
+    """Longest key of an image; a model writes it into a mark, which is read no further than 80 characters."""
     image_description_characters: int = Field(default=500, gt=0)
     """Longest description of an image; the model is told those of all images at every turn."""
 
