@@ -35,6 +35,7 @@ from voxgate.services.accounts import Accounts
 from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Idempotency
 from voxgate.services.images import Images
+from voxgate.services.rooms import Rooms
 from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
@@ -43,6 +44,7 @@ from voxgate.services.usage import UsageReports
 from voxgate.services.voicebot_names import check_names
 from voxgate.services.voicebots import Voicebots
 from voxgate.services.warming import warm
+from voxgate.services.webhooks import Webhooks, posting
 from voxgate.store.image_bucket import image_storage
 from voxgate.tracing import open_traces
 
@@ -271,6 +273,7 @@ class Assembled:
     observers: tuple[CallObserver, ...]
     """Who is told of every turn: the record, and the traces where a collector is configured."""
     sockets: Sockets
+    rooms: Rooms
 
 
 @asynccontextmanager
@@ -293,7 +296,8 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         database, accounts = await stack.enter_async_context(open_store(what.settings))
-        stores = Stores.over(database, clock)
+        webhooks = what.settings.webhooks
+        stores = Stores.over(database, clock, notify=bool(webhooks.url))
         stack.push_async_callback(stores.keys.aclose)
         room = EngineRoom(what, metrics)
         stack.push_async_callback(room.aclose)
@@ -314,6 +318,20 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         voicebots, images = await stack.enter_async_context(
             open_voicebots(what.settings, stores.voicebots, lambda: room.switchboard)
         )
+        rooms = Rooms(
+            stores.rooms,
+            stores.spending,
+            clock,
+            what.settings.rooms,
+            tariff=what.settings.prices.room(),
+            flush=record.flush,
+            ended_keys=stores.keys.ended,
+        )
+        await stack.enter_async_context(_beside(rooms.run()))
+        if webhooks.url:
+            post = await stack.enter_async_context(posting(webhooks.timeout_s))
+            telling = Webhooks(stores.outbox, clock, webhooks, post, public_url=what.settings.server.public_url)
+            await stack.enter_async_context(_beside(telling.run()))
         rest = Rest(
             admission=admission,
             client_secrets=ClientSecrets(stores.secrets, clock),
@@ -322,6 +340,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
             idempotency=idempotency,
             voicebots=voicebots,
             images=images,
+            rooms=rooms,
             prices=what.settings.prices,
             limits=what.settings.limits,
             public_url=what.settings.server.public_url,
@@ -359,7 +378,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         agent = Agent(sockets, what.settings.agent, calls.converse, record, allowed_origins=address.allowed_origins)
         stack.push_async_callback(agent.aclose)
         app = TrustedProxies(agent.before(shell), parse_networks(address.trusted_proxies))
-        yield Assembled(app, room, accounts, metrics, sweeper, record, observers, sockets)
+        yield Assembled(app, room, accounts, metrics, sweeper, record, observers, sockets, rooms)
 
 
 @dataclass(frozen=True, slots=True)

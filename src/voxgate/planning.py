@@ -16,6 +16,7 @@ from voxgate.errors import ConfigError
 from voxgate.gateways.agent_settings import AgentSettings
 from voxgate.gateways.limits import LimitSettings
 from voxgate.gateways.proxies import parse_networks
+from voxgate.gateways.rooms.settings import RoomSettings
 from voxgate.models.store import ModelSettings, ModelStore, models_root
 from voxgate.observe import LogSettings, ObserveSettings
 from voxgate.services.billing import PriceSettings
@@ -23,6 +24,7 @@ from voxgate.services.routing import RoutingSettings, VoiceSettings
 from voxgate.services.sweeping import LedgerSettings
 from voxgate.services.transcripts import TranscriptSettings
 from voxgate.services.voicebots import VoicebotSettings
+from voxgate.services.webhooks import WebhookSettings
 from voxgate.store.image_bucket import ImageSettings
 
 CONFIG_NAME = "voxgate.toml"
@@ -102,6 +104,8 @@ class VoxgateSettings(Settings):
     transcripts: TranscriptSettings = TranscriptSettings()
     voicebots: VoicebotSettings = VoicebotSettings()
     images: ImageSettings = ImageSettings()
+    rooms: RoomSettings = RoomSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     models: ModelSettings = ModelSettings()
     routing: RoutingSettings = RoutingSettings()
     voices: VoiceSettings = VoiceSettings()

@@ -225,10 +225,13 @@ class RoomEntry(Protocol):
     A step that was begun is finished even if its caller is cancelled: no step is ever half-done.
     """
 
-    held: int
-    """Micro-credits held so far."""
     balance: Balance
     """What the organization had after the last step."""
+
+    @property
+    def held(self) -> int:
+        """Micro-credits held so far."""
+        ...
 
     def lived(self, lived: Lived) -> None:
         """Remember how far it has come: the next heartbeat writes it down. Returns at once."""

@@ -40,9 +40,6 @@ from voxgate.services.spending import Reserved
 
 _log = structlog.get_logger(__name__)
 
-NAME_CHARACTERS = 100
-"""Longest name of a person."""
-
 PAGE, LARGEST_PAGE = 50, 200
 """Messages of a page."""
 

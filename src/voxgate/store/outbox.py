@@ -62,6 +62,12 @@ class SqlOutbox:
         self._database = database
 
     async def claim(self, now: datetime, *, until: datetime, limit: int) -> Sequence[Due]:
+        async def look(connection: AsyncConnection) -> bool:
+            return await connection.scalar(_READY, {"now": now, "most": 1}) is not None
+
+        if not await self._database.read(look):  # asked every second: it must not queue with those who write
+            return []
+
         async def step(connection: AsyncConnection) -> list[Due]:
             ids = list(await connection.scalars(_READY, {"now": now, "most": limit}))
             if ids:

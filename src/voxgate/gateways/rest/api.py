@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from voxgate import __version__
 from voxgate.errors import Code, MisuseError, PeerError, VoxgateError
 from voxgate.gateways.page import site
-from voxgate.gateways.rest import chat, client_secrets, info, speech, transcriptions, usage, voicebots
+from voxgate.gateways.rest import chat, client_secrets, info, rooms, speech, transcriptions, usage, voicebots
 from voxgate.gateways.rest.answers import ClientGoneError, error_response
 from voxgate.gateways.rest.context import Rest
 from voxgate.gateways.rest.edge import CLIENT_GONE, GUARDED, Edge, RequestIds, hidden
@@ -26,7 +26,7 @@ from voxgate.protocols.rest.errors import from_validation
 EXPOSED_HEADERS = ("X-Request-Id", "X-Credits-Used", "X-Credits-Remaining", "Retry-After")
 """What scripts in a browser may read of an answer."""
 
-CHARGING = ("/v1/audio/transcriptions", "/v1/audio/speech", "/v1/chat/completions")
+CHARGING = ("/v1/audio/transcriptions", "/v1/audio/speech", "/v1/chat/completions", rooms.PATH)
 """POSTs that charge: an `Idempotency-Key` makes them happen once."""
 
 _HTTP_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE, 408: Code.REQUEST_TIMEOUT}
@@ -52,7 +52,7 @@ def build(
         swagger_ui_parameters={"persistAuthorization": True},
     )
     bearer = HTTPBearer(auto_error=False, description="An API key of this installation: `voxgate keys create`")
-    for room in (transcriptions, speech, chat, info, usage, client_secrets, voicebots):
+    for room in (transcriptions, speech, chat, info, usage, client_secrets, voicebots, rooms):
         app.include_router(room.router(rest), dependencies=[Depends(bearer)])
     app.include_router(info.operations(rest))
     app.include_router(voicebots.shown(rest))

@@ -15,6 +15,7 @@ from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Attempt, Idempotency
 from voxgate.services.images import Images
 from voxgate.services.metering import Meter
+from voxgate.services.rooms import Rooms
 from voxgate.services.switchboard import Switchboard
 from voxgate.services.usage import UsageReports
 from voxgate.services.voicebots import Voicebots
@@ -44,6 +45,7 @@ class Rest:
     idempotency: Idempotency
     voicebots: Voicebots
     images: Images
+    rooms: Rooms
     prices: PriceSettings
     limits: LimitSettings
     public_url: str
