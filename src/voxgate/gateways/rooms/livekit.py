@@ -72,7 +72,7 @@ class LiveKitRooms:
 
         grants = VideoGrants(room_join=True, room=plan.room, can_update_own_metadata=True)
         token = self._token(BOT, plan.bot, grants, _BOT_TTL, agent=True)
-        room = LiveKitRoom(plan, lambda: self._remove(plan.room))
+        room = LiveKitRoom(plan, remove=lambda: self._remove(plan.room), active=lambda: self._active(plan))
         try:
             async with asyncio.timeout(self._settings.join_timeout_s):
                 await self._create(plan)
@@ -162,6 +162,20 @@ class LiveKitRooms:
                 await self._server().room.delete_room(DeleteRoomRequest(room=name))
         except (ServerError, ClientError, TimeoutError, OSError) as error:
             log.warning("room_not_removed", room=name, error=str(error))
+
+    async def _active(self, plan: RoomPlan) -> bool | None:
+        """Whether the person is in the room, and can be sent something; None where the server does not say."""
+        from aiohttp import ClientError
+        from livekit.api import ParticipantInfo, RoomParticipantIdentity, ServerError, ServerErrorCode
+
+        who = RoomParticipantIdentity(room=plan.room, identity=plan.identity)
+        try:
+            found = await self._server().room.get_participant(who)
+        except ServerError as error:
+            return False if error.code == ServerErrorCode.NOT_FOUND else None
+        except (ClientError, TimeoutError, OSError):
+            return None
+        return found.state == ParticipantInfo.State.ACTIVE
 
     def _unreachable(self, error: Exception) -> EngineError:
         return EngineError(

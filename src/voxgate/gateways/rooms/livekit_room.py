@@ -47,6 +47,9 @@ KEPT: Final = 256
 _FRAME_MS: Final = 20
 _CLOSING_S: Final = 5.0
 """Longest the SDK may take to say goodbye to a server that may be gone."""
+_ASKING_S: Final = 0.1
+_TOLD_LATE_S: Final = 4.0
+"""livekit-server 1.13.5 tells the others of somebody without a microphone up to 3 s after he came (measured)."""
 
 
 class LiveKitRoom:
@@ -54,12 +57,16 @@ class LiveKitRoom:
 
     track: str
 
-    def __init__(self, plan: RoomPlan, remove: Callable[[], Awaitable[None]]) -> None:
-        """`remove`: closes the room for everybody."""
+    def __init__(
+        self, plan: RoomPlan, *, remove: Callable[[], Awaitable[None]], active: Callable[[], Awaitable[bool | None]]
+    ) -> None:
+        """`remove`: closes the room for everybody. `active`: whether the person is in it, and can be sent something;
+        None where the server does not say."""
         from livekit import rtc
 
         self._plan = plan
         self._remove = remove
+        self._active = active
         self._arrivals = Arrivals()
         self._room = rtc.Room()
         self._source = rtc.AudioSource(VOICE_RATE, 1, queue_size_ms=QUEUE_MS)
@@ -126,10 +133,9 @@ class LiveKitRoom:
                 self._participant_active(participant)
 
     def told_joined(self, identity: str) -> None:
-        """A webhook says that somebody joined, whom the SDK knows but may not have called active yet."""
-        present = self._room.remote_participants.get(identity)
-        if present is not None and self._is_person(present):
-            self._enter(present)
+        """A webhook says that somebody joined."""
+        if identity == self._plan.identity:
+            self._enter_unseen()
 
     def told_left(self, identity: str, sid: str) -> None:
         """A webhook says that somebody left, who may be back already with another `sid`."""
@@ -165,9 +171,9 @@ class LiveKitRoom:
     def _participant_active(self, participant: "rtc.RemoteParticipant") -> None:
         """Somebody can be sent something: whoever is known earlier than that would miss what he is told."""
         if self._is_person(participant):
-            self._enter(participant)
+            self._enter()
 
-    def _enter(self, person: "rtc.RemoteParticipant") -> None:
+    def _enter(self) -> None:
         if self._here:
             return
         self._here = True
@@ -176,8 +182,36 @@ class LiveKitRoom:
         if self._taken:
             self._arrivals.put(Listening())
         self._sendable.set()
-        for publication in person.track_publications.values():
-            self._track_published(publication, person)
+        self._take_microphone()
+
+    def _take_microphone(self) -> None:
+        person = self._room.remote_participants.get(self._plan.identity)
+        if person is not None:
+            for publication in person.track_publications.values():
+                self._track_published(publication, person)
+
+    def _enter_unseen(self) -> None:
+        """The person is there, and the SDK may not know it yet."""
+        if not self._here:
+            self._enter()
+            self._start(self._confirm())
+
+    async def _confirm(self) -> None:
+        """Who came and left before the SDK was told of him is never told of: to be asked for."""
+        while self._here and self._plan.identity not in self._room.remote_participants:
+            await asyncio.sleep(_TOLD_LATE_S)
+            if self._plan.identity not in self._room.remote_participants and await self._active() is False:
+                self._gone(left=True)
+
+    async def _ask(self) -> None:
+        """Somebody has taken the bot's audio before the SDK knew of anybody: the person, or who records the room."""
+        for _ in range(round(_TOLD_LATE_S / _ASKING_S)):
+            if self._here:
+                return
+            if await self._active():
+                self._enter_unseen()
+            else:
+                await asyncio.sleep(_ASKING_S)
 
     def _participant_disconnected(self, participant: "rtc.RemoteParticipant") -> None:
         from livekit import rtc
@@ -237,6 +271,8 @@ class LiveKitRoom:
         self._taken = True
         if self._here:
             self._arrivals.put(Listening())
+        else:
+            self._start(self._ask())
 
     def _local_track_republished(self, publication: "rtc.LocalTrackPublication", _before: str) -> None:
         self.track = publication.sid
@@ -248,6 +284,7 @@ class LiveKitRoom:
     def _reconnected(self) -> None:
         self._connected = True
         self._sendable.set()
+        self._take_microphone()  # what was asked for on the way is forgotten
         log.info("room_reconnected", session=self._plan.session)
 
     def _disconnected(self, reason: "rtc.DisconnectReason.ValueType") -> None:
