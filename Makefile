@@ -32,6 +32,10 @@ lint: $(VENV)/.installed-dev
 	@told=$$($(BIN)/lint-imports --no-cache) || { echo "$$told"; exit 1; }
 	@$(BIN)/mypy
 
+.PHONY: livekit-server
+livekit-server:  ## LiveKit's own server for the tests, built once with Go (two minutes)
+	@scripts/livekit-server
+
 bench: $(VENV)/.installed-dev  ## The benchmarks (PROTOTYPES=folder compares with the research code)
 	@$(BIN)/python -m benchmarks $(ARGS)
 

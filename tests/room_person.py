@@ -39,6 +39,8 @@ class Text:
     text: str
     attributes: dict[str, str]
     sender: str
+    number: int
+    """Streams are numbered as they are opened; short ones may be over before long ones."""
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Person:
     ended: list[int] = field(default_factory=list)
     sound: list[tuple[float, Samples]] = field(default_factory=list)
     """(when it came, what) of the bot's voice, once it is heard."""
+    _opened: int = 0
     _source: rtc.AudioSource | None = None
     _microphone: rtc.LocalAudioTrack | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -133,11 +136,13 @@ class Person:
         self._changed.set()
 
     def _text(self, reader: rtc.TextStreamReader, sender: str) -> None:
-        self._start(self._read(reader, sender))
+        self._opened += 1
+        self._start(self._read(reader, sender, self._opened))
 
-    async def _read(self, reader: rtc.TextStreamReader, sender: str) -> None:
+    async def _read(self, reader: rtc.TextStreamReader, sender: str, number: int) -> None:
         text = await reader.read_all()
-        self.texts.append(Text(reader.info.topic, text, dict(reader.info.attributes or {}), sender))
+        self.texts.append(Text(reader.info.topic, text, dict(reader.info.attributes or {}), sender, number))
+        self.texts.sort(key=lambda text: text.number)
         self._changed.set()
 
     def _subscribed(

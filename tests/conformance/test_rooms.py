@@ -19,7 +19,7 @@ from voxgate.errors import Code, EngineError
 from voxgate.gateways.rooms.livekit import LiveKitRooms
 from voxgate.gateways.rooms.livekit_settings import LiveKitSettings
 from voxgate.gateways.rooms.livekit_webhooks import PATH, router
-from voxgate.gateways.rooms.media import VOICE_RATE, Gone, Heard, Joined, Listening, TextStream
+from voxgate.gateways.rooms.media import VOICE_RATE, Gone, Heard, Joined, Listening, RoomEvent, TextStream
 from voxgate.rooms import RoomEnd
 
 pytestmark = pytest.mark.slow
@@ -67,8 +67,8 @@ async def test_livekit_tells_by_webhook_before_the_room_does(tmp_path: Path) -> 
             async with call(rooms, "http://unused.example", single=True) as made:
                 for coming in (1, 2):
                     async with made.person(listening=False):
-                        await made.bot.until(lambda coming=coming: len(made.bot.all(Listening)) == coming, within_s=1)
-                    await made.bot.until(lambda coming=coming: len(made.bot.all(Gone)) == coming, within_s=1)
+                        await made.bot.until(so_often(made.bot, Listening, coming), within_s=1)
+                    await made.bot.until(so_often(made.bot, Gone, coming), within_s=1)
         finally:
             await rooms.aclose()
             server.stop()
@@ -88,6 +88,10 @@ async def test_livekit_comes_back_by_itself(livekit: LiveKitRooms) -> None:
         made.bot.media.play(tone(800, 0.4, rate=VOICE_RATE))
         await person.until(lambda: len(person.heard(800)) >= 10)
         await asyncio.gather(person.say(tone(660, 0.6)), made.bot.until(lambda: heard_tone(made.bot, 660)))
+
+
+def so_often(bot: Bot, kind: type[RoomEvent], times: int) -> Callable[[], bool]:
+    return lambda: len(bot.all(kind)) == times
 
 
 def sdk_room(bot: Bot) -> rtc.Room:
