@@ -46,6 +46,8 @@ _REFRESH_S = 60
 """How long before a token runs out the next one is sent."""
 _STALL_S = 0.06
 """How long packets wait for one before them where nothing more comes: what three of them take to come."""
+_PARTING_S = 0.5
+"""How long media may be gone before the client is told to connect anew: one that leaves closes it before it says so."""
 _BAD = 100
 """Messages without meaning that one connection may send."""
 _OFFERS = 8
@@ -127,6 +129,7 @@ class Link:
         self._ear: Ear | None = None
         self._sources: list[int] = []  # SSRCs of the microphone, the last one is heard
         self._stall: asyncio.TimerHandle | None = None
+        self._broken: asyncio.TimerHandle | None = None
         self._bad = 0
         self._offers = 0
         self._turn = asyncio.Lock()  # one description at a time
@@ -182,8 +185,9 @@ class Link:
         finally:
             self._ended = True
             giving_up.cancel()
-            if self._stall is not None:
-                self._stall.cancel()
+            for timer in (self._stall, self._broken):
+                if timer is not None:
+                    timer.cancel()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -282,8 +286,8 @@ class Link:
     def state_changed(self) -> None:
         """See `Watcher`."""
         states = {c.state for c in (self._sends, self._takes) if c is not None}
-        if states & {"failed", "closed"}:
-            self.end(Goodbye.AGAIN)
+        if states & {"failed", "closed"} and self._broken is None:
+            self._broken = self._loop.call_later(_PARTING_S, self.end, Goodbye.AGAIN)
         if self._ended or self._sends.state != "connected":
             return
         if not self.is_up:

@@ -225,7 +225,7 @@ class EmbeddedRoom:
 
     def heard(self, link: Link, samples: Samples) -> None:
         """See `LinkRoom`."""
-        if link is self._link and len(samples):
+        if link is self._link and len(samples) and not self._muted:  # muted, clients send silence
             self._events.put(Heard(samples))
 
     def muted(self, link: Link, muted: bool) -> None:
