@@ -15,6 +15,7 @@ from voxgate.books import UsageQuery
 from voxgate.clock import FakeClock
 from voxgate.errors import ConfigError, MisuseError, StoreError
 from voxgate.records import SessionOpened
+from voxgate.rooms import Voicebot
 from voxgate.store import migrations
 from voxgate.store.accounts import SqlAccounts
 from voxgate.store.audit import SqlAudit
@@ -23,6 +24,7 @@ from voxgate.store.database import Database
 from voxgate.store.schema import REVISION, metadata
 from voxgate.store.sessions import SqlSessions
 from voxgate.store.usage import SqlUsage
+from voxgate.store.voicebots import SqlVoicebots
 
 
 async def test_an_empty_database_is_brought_to_the_head_once(empty_url: str) -> None:
@@ -163,4 +165,35 @@ async def test_a_database_without_sessions_gets_them_and_keeps_everything_else(e
     opened = SessionOpened("sess_1", "o", "k", "agent", "aria", None, datetime(2026, 1, 1, tzinfo=UTC))
     assert await store.keep([opened]) == 0
     assert [kept.opened for kept in await store.sessions(limit=9)] == [opened]
+    await database.aclose()
+
+
+async def test_a_database_without_voicebots_gets_them_and_keeps_everything_else(empty_url: str) -> None:
+    database = await Database.open(empty_url)
+
+    def fourth(connection: Connection) -> None:
+        command.upgrade(migrations.config(connection), "0004")
+
+    async def fill(connection: AsyncConnection) -> None:
+        await connection.run_sync(fourth)
+        at = "'2026-01-01 00:00:00'"
+        for statement in (
+            "INSERT INTO organizations (id, name, tier, available, held, created_at) "
+            f"VALUES ('o', 'n', 'free', 100, 0, {at})",
+            f"INSERT INTO api_keys (id, org_id, digest, prefix, label, created_at) "
+            f"VALUES ('k', 'o', 'd', 'p', '', {at})",
+            f"INSERT INTO postings (org_id, kind, amount, key, at) VALUES ('o', 'grant', 100, 'g', {at})",
+            "INSERT INTO sessions (id, org_id, key_id, surface, voice, started_at) "
+            f"VALUES ('sess_1', 'o', 'k', 'agent', 'aria', {at})",
+        ):
+            await connection.exec_driver_sql(statement)
+
+    await database.write(fill)
+    assert await database.upgrade() is True
+    assert (await SqlAudit(database).audit()).differences == ()
+    assert [kept.opened.id for kept in await SqlSessions(database).sessions(limit=9)] == ["sess_1"]
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    bot = Voicebot("b" * 24, "o", "Mai", None, "", None, "aria", "", "valsea-fast", (), now, now)
+    assert await SqlVoicebots(database).add(bot, most=1)
+    assert await SqlVoicebots(database).find(bot.id) == bot
     await database.aclose()
