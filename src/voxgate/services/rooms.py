@@ -153,7 +153,8 @@ class OpenRoom:
         if self._ending is not None:
             return Tick(None, None, _STEP_S)
         self._note()
-        if self._presence.inside and self.seconds_left() <= self._rules.announce_s:
+        more = self._minutes_held * 60 < self._rules.longest_s  # a minute behind that is nobody's, and so not billed
+        if self._presence.inside and more and self.seconds_left() <= self._rules.announce_s:
             await self.next_minute()
         now = self._situation()
         left_s = now.held_left_s if now.inside else _STEP_S
