@@ -18,8 +18,11 @@ from voxgate.gateways.limits import MIB, LimitSettings
 from voxgate.planning import VoxgateSettings
 from voxgate.protocols.agent import messages as agent_messages
 from voxgate.protocols.live import messages as live_messages
+from voxgate.protocols.rest.voicebots import VoicebotRequest
 from voxgate.protocols.speech import messages as speech_messages
 from voxgate.protocols.status import STATUS
+from voxgate.services.casting import ANSWERS
+from voxgate.services.voicebots import VOICE, VoicebotSettings
 
 SOURCES = [file for file in committed() if file.is_relative_to(ROOT / "src") and file.suffix == ".py"]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -84,6 +87,17 @@ def test_every_route_is_documented() -> None:
     assert "/v1/models" in routes
     page = text_of("docs/protocols/rest.md")
     assert [path for path in routes if path.partition("{")[0].rstrip("/") not in page] == []
+
+
+def test_every_field_and_limit_of_a_voicebot_is_documented_as_it_is() -> None:
+    page, limits = text_of("docs/protocols/rooms.md"), VoicebotSettings()
+    for name, field in VoicebotRequest.model_fields.items():
+        assert f"| `{field.alias or name}` |" in page
+    for name in VoicebotSettings.model_fields:
+        assert re.search(rf"(?<!\d){getattr(limits, name):,}\b[^|]{{0,80}}`voicebots\.{name}`", page), name
+    assert f"{AgentSettings().instructions_characters:,} characters (`agent.instructions_characters`)" in page
+    assert f"| `{VOICE}` |" in page
+    assert f"| `{ANSWERS}` |" in page
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
