@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Voxgate
 from tests.images import image
 from tests.serving import SCRIPTED
-from tests.store.bucket_server import bucket_server
+from tests.store.bucket_server import SECRET, WHO, bucket_server
 from voxgate.store.database import Database
 from voxgate.store.voicebots import SqlVoicebots
 
@@ -100,7 +100,7 @@ def test_images_are_added_listed_replaced_and_removed(acme: Voxgate, here: Path)
 def test_images_go_into_the_bucket_that_is_configured(acme: Voxgate, here: Path) -> None:
     with bucket_server() as server:
         images = {
-            "bucket": "pictures", "endpoint_url": server.url, "region": "here", "access_key": "who", "secret_key": "k",
+            "bucket": "pictures", "endpoint_url": server.url, "region": "here", "access_key": WHO, "secret_key": SECRET,
         }  # fmt: skip
         section = "".join(f'{name} = "{value}"\n' for name, value in images.items())
         (here / "voxgate.toml").write_text(

@@ -1,10 +1,28 @@
-"""A storage that speaks as much of S3 as images need, on loopback: it answers only who signed with its key."""
+"""A storage that speaks as much of S3 as images need, on loopback: it answers only who signed with its key.
 
+Signatures are computed anew, by Amazon's description of version 4:
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+"""
+
+import hashlib
+import hmac
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+WHO, SECRET = "who", "a secret"
+"""The one who may ask."""
+
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<who>\w+)/(?P<scope>\d{8}/here/s3/aws4_request), "
+    r"SignedHeaders=(?P<headers>[a-z0-9;-]+), Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+def _sign(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
 class BucketServer(ThreadingHTTPServer):
@@ -29,13 +47,10 @@ class BucketServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: BucketServer
     protocol_version = "HTTP/1.1"
-    _SIGNED = re.compile(
-        r"AWS4-HMAC-SHA256 Credential=who/\d{8}/here/s3/aws4_request, SignedHeaders=\S+, Signature=\w{64}"
-    )
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
-        if self._may():
+        if self._may(content):
             self.server.objects[self.path] = (self.headers["Content-Type"], content)
             self._answer(200)
 
@@ -52,17 +67,35 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.objects.pop(self.path, None)
             self._answer(204)
 
-    def _may(self) -> bool:
+    def _may(self, content: bytes = b"") -> bool:
         self.server.asked.append(f"{self.command} {self.path}")
+        signed = _AUTHORIZATION.fullmatch(self.headers.get("Authorization", ""))
         if self.server.broken:
             self._refuse(500, "InternalError")
-        elif not self._SIGNED.fullmatch(self.headers.get("Authorization", "")):
-            self._refuse(403, "AccessDenied")
+        elif signed is None or signed["who"] != WHO:
+            self._refuse(403, "InvalidAccessKeyId")
+        elif self.headers["x-amz-content-sha256"] != hashlib.sha256(content).hexdigest():
+            self._refuse(400, "XAmzContentSHA256Mismatch")
+        elif not hmac.compare_digest(self._signature(signed), signed["signature"]):
+            self._refuse(403, "SignatureDoesNotMatch")
         elif not self.path.startswith("/pictures/"):
             self._refuse(404, "NoSuchBucket")
         else:
             return True
         return False
+
+    def _signature(self, signed: re.Match[str]) -> str:
+        names = signed["headers"].split(";")
+        headers = "".join(f"{name}:{self.headers[name].strip()}\n" for name in names)
+        request = "\n".join(
+            [self.command, self.path, "", headers, signed["headers"], self.headers["x-amz-content-sha256"]]
+        )
+        hashed = hashlib.sha256(request.encode()).hexdigest()
+        text = "\n".join(["AWS4-HMAC-SHA256", self.headers["x-amz-date"], signed["scope"], hashed])
+        key = f"AWS4{SECRET}".encode()
+        for part in signed["scope"].split("/"):
+            key = _sign(key, part)
+        return _sign(key, text).hex()
 
     def _refuse(self, status: int, code: str) -> None:
         self._answer(status, f"<Error><Code>{code}</Code><Message>of {self.path}</Message></Error>".encode())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tests.store.bucket_server import BucketServer, bucket_server
+from tests.store.bucket_server import SECRET, WHO, BucketServer, bucket_server
 from voxgate.config import load
 from voxgate.errors import ConfigError, StoreError
 from voxgate.store.image_bucket import ImageBucket, ImageSettings, image_storage
@@ -22,7 +22,7 @@ def server() -> Iterator[BucketServer]:
 
 def settings(server: BucketServer, **more: str) -> ImageSettings:
     given = {"bucket": "pictures", "prefix": "voxgate/", "endpoint_url": server.url, "region": "here"}
-    return ImageSettings.model_validate(given | {"access_key": "who", "secret_key": "a secret"} | more)
+    return ImageSettings.model_validate(given | {"access_key": WHO, "secret_key": SECRET} | more)
 
 
 @pytest.fixture
@@ -55,7 +55,11 @@ async def test_a_storage_that_fails_is_asked_once_more_and_then_told(server: Buc
 
 
 async def test_a_wrong_key_and_a_wrong_bucket_are_told_by_their_codes(server: BucketServer) -> None:
-    for wrong, code in (({"access_key": "stranger"}, "AccessDenied"), ({"bucket": "others"}, "NoSuchBucket")):
+    for wrong, code in (
+        ({"access_key": "stranger"}, "InvalidAccessKeyId"),
+        ({"secret_key": "guessed"}, "SignatureDoesNotMatch"),
+        ({"bucket": "others"}, "NoSuchBucket"),
+    ):
         bucket = ImageBucket(settings(server, **wrong))
         with pytest.raises(StoreError, match=code):
             await bucket.get(NAME)
@@ -92,6 +96,6 @@ def test_settings_that_cannot_be_are_refused(server: BucketServer) -> None:
 
 
 def test_the_secret_is_shown_nowhere(server: BucketServer) -> None:
-    assert "a secret" not in repr(settings(server))
-    loaded = load(ImageSettings, environ={"VOXGATE__ACCESS_KEY": "who", "VOXGATE__SECRET_KEY": "a secret"})
-    assert "a secret" not in repr(loaded)
+    assert SECRET not in repr(settings(server))
+    loaded = load(ImageSettings, environ={"VOXGATE__ACCESS_KEY": "who", "VOXGATE__SECRET_KEY": SECRET})
+    assert SECRET not in repr(loaded)
