@@ -105,6 +105,8 @@ class OpenRoom:
         self._refused: RoomEnd | None = None
         self._tried_at = float("-inf")
         self._ending: asyncio.Task[RoomSession] | None = None
+        self._step = asyncio.Lock()
+        """The steps on the entry follow one another."""
 
     @property
     def plan(self) -> RoomPlan:
@@ -169,6 +171,10 @@ class OpenRoom:
         if self._refused is not None and now - self._tried_at < _RETRY_S:
             return False
         self._tried_at = now
+        async with self._step:
+            return self._ending is None and await self._hold_next()
+
+    async def _hold_next(self) -> bool:
         total = self._tariff.held((self._minutes_held + 1) * MINUTE_MS)
         more = total - self._entry.held
         try:
@@ -211,7 +217,8 @@ class OpenRoom:
     async def _close(self, reason: RoomEnd, at: datetime) -> RoomSession:
         done = lived(self._tariff, self._presence.inside_s(self._clock.monotonic()), self._minutes_held)
         try:
-            await self._entry.close(reason, at, done)
+            async with self._step:
+                await self._entry.close(reason, at, done)
             await self._reserved.less(self._entry.held - done.charged)
         except StoreError as error:
             _log.warning("room_not_settled", session_id=self.plan.session, charge=done.charged, error=error.message)
@@ -231,7 +238,8 @@ class OpenRoom:
 
     async def _forget(self) -> RoomSession:
         try:
-            await self._entry.void()
+            async with self._step:
+                await self._entry.void()
             await self._reserved.less(self._entry.held)
         except StoreError as error:
             _log.warning("room_not_void", session_id=self.plan.session, error=error.message)

@@ -79,8 +79,12 @@ class Rider(Protocol):
         """Do what the store could not do before. Raises StoreError."""
         ...
 
+    def begin_beat(self) -> None:
+        """Choose what the heartbeat is to write: what is true at this moment, at which the holds' progress is taken."""
+        ...
+
     async def beat(self, connection: AsyncConnection, former: Sequence[str], owner: str, now: datetime) -> None:
-        """Write in the transaction of the heartbeat; `owner` takes over what was `former` owners'."""
+        """Write it in the transaction of the heartbeat; `owner` takes over what was `former` owners'."""
         ...
 
     def beaten(self) -> None:
@@ -198,6 +202,8 @@ class SqlLedger:
         for rider in self.riders:
             await rider.late()
         progress = {hold.ref.id: hold.delivered for hold in self._live.values() if hold.delivered is not None}
+        for rider in self.riders:
+            rider.begin_beat()
 
         async def step(connection: AsyncConnection) -> bool:
             now = self._clock.now()

@@ -162,11 +162,15 @@ class SqlRooms:
             if room.closing and not room.owed:
                 self._here.pop(session, None)
 
+    def begin_beat(self) -> None:
+        for room in self._here.values():
+            room.begin_beat()
+
     async def beat(self, connection: AsyncConnection, former: Sequence[str], owner: str, now: datetime) -> None:
         for each in former:
             await connection.execute(_ADOPT, {"former": each, "now_by": owner})
         # In the order of their ids, as whoever locks several rows must.
-        if news := [room.row(now) for _, room in sorted(self._here.items()) if room.begin_beat()]:
+        if news := [row for _, room in sorted(self._here.items()) if (row := room.news(now)) is not None]:
             await connection.execute(_LIVED, news)
 
     def beaten(self) -> None:
@@ -239,6 +243,7 @@ class SqlRoom:
         self._news = False
         """Whether a heartbeat has something to write."""
         self._beating: Lived | None = None
+        self._extending = lived
         self._hold: SqlHold | None = None
 
     @property
@@ -267,6 +272,7 @@ class SqlRoom:
         if self._hold is None:
             await self.hold(total, first=False)
         else:
+            self._extending = self._lived  # what the hold is told is what the row is told, whatever comes meanwhile
             await self._hold.extend(total, earned=self._lived.charged, units=self.units)
             self.balance = self._hold.balance
 
@@ -341,19 +347,19 @@ class SqlRoom:
 
     def row(self, now: datetime) -> dict[str, Any]:
         """How far it has come, for the statement that writes it."""
-        lived = self._lived
-        return {
-            "session": self.id,
-            "ms": lived.duration_ms,
-            "begun": lived.minutes,
-            "so_far": lived.charged,
-            "now": now,
-        }
+        return _values(self.id, self._lived, now)
 
-    def begin_beat(self) -> bool:
-        """Whether there is something to write; what is written now is remembered until `end_beat`."""
+    def extended(self, now: datetime) -> dict[str, Any]:
+        """How far it had come when its hold was being extended, as `row`."""
+        return _values(self.id, self._extending, now)
+
+    def begin_beat(self) -> None:
+        """Choose what the heartbeat is to write."""
         self._beating = self._lived if self._news else None
-        return self._news
+
+    def news(self, now: datetime) -> dict[str, Any] | None:
+        """What was chosen, as `row`; None where nothing is new."""
+        return None if self._beating is None else _values(self.id, self._beating, now)
 
     def end_beat(self) -> None:
         """It was written."""
@@ -376,7 +382,7 @@ class _Bound:
             await connection.execute(_SET_HOLD, {"session": self._room.id, "hold": hold_id})
 
     async def extended(self, connection: AsyncConnection, at: datetime) -> None:
-        await connection.execute(_LIVED, self._room.row(at))
+        await connection.execute(_LIVED, self._room.extended(at))
 
     async def settled(self, connection: AsyncConnection, charge: int, at: datetime) -> None:
         if self._room.closing is not None:
@@ -385,3 +391,7 @@ class _Bound:
             await connection.execute(_ERASE, {"session": self._room.id})
         else:
             await connection.execute(_SET_HOLD, {"session": self._room.id, "hold": None})
+
+
+def _values(session: str, lived: Lived, now: datetime) -> dict[str, Any]:
+    return {"session": session, "ms": lived.duration_ms, "begun": lived.minutes, "so_far": lived.charged, "now": now}
