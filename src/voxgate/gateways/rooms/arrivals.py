@@ -33,8 +33,7 @@ class Arrivals:
             case Heard(samples=samples):
                 self._unheard += len(samples)
                 self._waiting.append(event)
-                if self._unheard > UNHEARD:
-                    self._drop_oldest_sound()
+                self._drop_oldest_sound()
             case Typed() if self._unread >= UNREAD:
                 return
             case Muted() | Played() if self._waiting and type(self._waiting[-1]) is type(event):
@@ -60,9 +59,13 @@ class Arrivals:
                 return
 
     def _drop_oldest_sound(self) -> None:
-        for at, event in enumerate(self._waiting):
+        """As much as is too much."""
+        at = 0
+        while self._unheard > UNHEARD:
+            event = self._waiting[at]
             if isinstance(event, Heard):
                 del self._waiting[at]
                 self._unheard -= len(event.samples)
                 self.dropped += len(event.samples)
-                return
+            else:
+                at += 1

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from voxgate.config import Settings
 
@@ -18,7 +18,7 @@ class LiveKitSettings(Settings):
     """A key of the LiveKit server: tokens are minted with it, rooms made and closed, and its webhooks verified."""
     api_secret: SecretStr = SecretStr("")
     """The secret of the key, at least 32 characters."""
-    join_timeout_s: float = 10.0
+    join_timeout_s: float = Field(default=10.0, gt=0)
     """How long the bot may take to join its room; a session that takes longer is refused."""
 
     @field_validator("url", "public_url")
