@@ -2,7 +2,7 @@
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,25 +27,20 @@ from voxgate.gateways.rest.context import Readiness, Rest
 from voxgate.gateways.shell import SocketShell
 from voxgate.gateways.socket_routes import routes
 from voxgate.gateways.sockets import Sockets
+from voxgate.hosting import beside, open_rooms, open_voicebots
 from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
 from voxgate.ports import AudioDecoder, CallObserver, Metrics, TurnDetector, Vad
-from voxgate.rooms import VoicebotStore
 from voxgate.services.accounts import Accounts
 from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Idempotency
-from voxgate.services.images import Images
 from voxgate.services.rooms import Rooms
 from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
 from voxgate.services.transcripts import Transcripts
 from voxgate.services.usage import UsageReports
-from voxgate.services.voicebot_names import check_names
-from voxgate.services.voicebots import Voicebots
 from voxgate.services.warming import warm
-from voxgate.services.webhooks import Webhooks, posting
-from voxgate.store.image_bucket import image_storage
 from voxgate.tracing import open_traces
 
 if TYPE_CHECKING:  # SQLAlchemy takes a third of a second to import: only those who open a database pay for it
@@ -166,26 +161,6 @@ async def open_store(settings: VoxgateSettings) -> AsyncIterator[tuple["Database
         yield database, Accounts(SqlAccounts(database, SystemClock()))
 
 
-@asynccontextmanager
-async def open_voicebots(
-    settings: VoxgateSettings, store: VoicebotStore, board: Callable[[], Switchboard]
-) -> AsyncIterator[tuple[Voicebots, Images]]:
-    """Voicebots and their images, over a store that is open. Raises ConfigError where the images cannot be kept."""
-    storage = image_storage(settings.images, settings.server.data_dir.absolute() / "images")
-    clock = SystemClock()
-    voicebots = Voicebots(
-        store,
-        settings.voicebots,
-        clock,
-        text_characters=settings.agent.instructions_characters,
-        check_names=lambda voice, language, model: check_names(board(), voice, language, model),
-    )
-    try:
-        yield voicebots, Images(store, storage, settings.voicebots, clock)
-    finally:
-        await storage.aclose()
-
-
 def _make_data_dir(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -277,17 +252,6 @@ class Assembled:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Work that goes on for as long as the block does."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
 async def assemble(what: Plan) -> AsyncIterator[Assembled]:
     """Everything wired together. Raises ConfigError, StoreError."""
     from voxgate.store.stores import Stores
@@ -296,8 +260,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         database, accounts = await stack.enter_async_context(open_store(what.settings))
-        webhooks = what.settings.webhooks
-        stores = Stores.over(database, clock, notify=bool(webhooks.url))
+        stores = Stores.over(database, clock, notify=bool(what.settings.webhooks.url))
         stack.push_async_callback(stores.keys.aclose)
         room = EngineRoom(what, metrics)
         stack.push_async_callback(room.aclose)
@@ -306,32 +269,30 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         stack.push_async_callback(sweeper.aclose)
         record = Transcripts(stores.sessions, clock, what.settings.transcripts)
         stack.push_async_callback(record.aclose)
-        await stack.enter_async_context(_beside(record.run()))
+        await stack.enter_async_context(beside(record.run()))
         observers: tuple[CallObserver, ...] = (record,)
         if endpoint := what.settings.observe.otlp_endpoint:
             traces = open_traces(endpoint, clock)
             stack.push_async_callback(traces.aclose)
             observers = (record, traces)
         admission = Admission(stores.credentials, what.settings.limits, clock)
-        await stack.enter_async_context(_beside(admission.live.run()))
+        await stack.enter_async_context(beside(admission.live.run()))
         ledger = DailyLimits(stores.ledger, stores.spending, clock)
         voicebots, images = await stack.enter_async_context(
             open_voicebots(what.settings, stores.voicebots, lambda: room.switchboard)
         )
-        rooms = Rooms(
-            stores.rooms,
-            stores.spending,
-            clock,
-            what.settings.rooms,
-            tariff=what.settings.prices.room(),
-            flush=record.flush,
-            ended_keys=stores.keys.ended,
+        calls = Calls(
+            what.settings.turns,
+            switchboard=lambda: room.switchboard,
+            vad=room.vad,
+            turn=room.turn,
+            cores=what.cores,
+            metrics=metrics,
+            observers=observers,
         )
-        await stack.enter_async_context(_beside(rooms.run()))
-        if webhooks.url:
-            post = await stack.enter_async_context(posting(webhooks.timeout_s))
-            telling = Webhooks(stores.outbox, clock, webhooks, post, public_url=what.settings.server.public_url)
-            await stack.enter_async_context(_beside(telling.run()))
+        hosted = await stack.enter_async_context(
+            open_rooms(what.settings, stores, calls.converse, record, clock, metrics)
+        )
         rest = Rest(
             admission=admission,
             client_secrets=ClientSecrets(stores.secrets, clock),
@@ -340,7 +301,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
             idempotency=idempotency,
             voicebots=voicebots,
             images=images,
-            rooms=rooms,
+            rooms=hosted.rooms,
             prices=what.settings.prices,
             limits=what.settings.limits,
             public_url=what.settings.server.public_url,
@@ -364,21 +325,12 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
             vad=room.vad,
         )
         address = what.settings.server
-        api = build(rest, allowed_origins=address.allowed_origins, public_url=address.public_url)
+        api = build(rest, hosted.routers, allowed_origins=address.allowed_origins, public_url=address.public_url)
         shell = SocketShell(api, routes(sockets), sockets, allowed_origins=address.allowed_origins)
-        calls = Calls(
-            what.settings.turns,
-            switchboard=lambda: room.switchboard,
-            vad=room.vad,
-            turn=room.turn,
-            cores=what.cores,
-            metrics=metrics,
-            observers=observers,
-        )
         agent = Agent(sockets, what.settings.agent, calls.converse, record, allowed_origins=address.allowed_origins)
         stack.push_async_callback(agent.aclose)
-        app = TrustedProxies(agent.before(shell), parse_networks(address.trusted_proxies))
-        yield Assembled(app, room, accounts, metrics, sweeper, record, observers, sockets, rooms)
+        app = TrustedProxies(hosted.before(agent.before(shell)), parse_networks(address.trusted_proxies))
+        yield Assembled(app, room, accounts, metrics, sweeper, record, observers, sockets, hosted.rooms)
 
 
 @dataclass(frozen=True, slots=True)

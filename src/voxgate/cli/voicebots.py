@@ -272,7 +272,8 @@ def _ask(
     """What the voicebots of an installation answer. `board`: for what looks at names."""
 
     async def inside() -> T:
-        from voxgate.app import open_store, open_voicebots
+        from voxgate.app import open_store
+        from voxgate.hosting import open_voicebots
         from voxgate.store.voicebots import SqlVoicebots
 
         def names() -> "Switchboard":

@@ -1,10 +1,10 @@
 """The REST API as one ASGI application."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
@@ -34,12 +34,14 @@ _HTTP_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_
 
 def build(
     rest: Rest,
+    more: Sequence[APIRouter] = (),
     *,
     allowed_origins: tuple[str, ...] = ("*",),
     public_url: str = "",
 ) -> ASGIApp:
     """The whole REST surface, with its middleware, over one server's services.
 
+    `more`: routes that need no API key.
     `public_url`: what the API's description names as the server's address; empty: where it was asked.
     """
     app = FastAPIOffline(  # the pages' scripts come from this server, not from somebody's CDN
@@ -57,6 +59,8 @@ def build(
     app.include_router(info.operations(rest))
     app.include_router(voicebots.shown(rest))
     app.include_router(site.router())
+    for routes in more:
+        app.include_router(routes)
     app.add_exception_handler(VoxgateError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
