@@ -235,12 +235,14 @@ class Connection:
         """Put the bot's voice on the first section that is there to be listened to."""
         for transceiver in self._pc.getTransceivers():
             if transceiver.sender.track is track:
+                # A client may speak on the section it listens to.
+                transceiver.direction = transceiver._offerDirection or transceiver.direction
                 return transceiver.mid
         for transceiver in self._pc.getTransceivers():
             if transceiver.kind == "audio" and transceiver._offerDirection in ("sendonly", "sendrecv"):
                 transceiver.sender.replaceTrack(track)
                 transceiver.sender._stream_id = stream
-                transceiver.direction = "sendonly"
+                transceiver.direction = transceiver._offerDirection
                 return transceiver.mid
         return None
 
