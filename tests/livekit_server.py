@@ -61,10 +61,10 @@ def free_ports() -> tuple[int, int, int]:
 class LiveKitServer:
     """One running server, which makes no rooms by itself: whoever carries one says so first."""
 
-    def __init__(self, folder: Path, *, webhook: str = "") -> None:
-        """`webhook`: address that is told of joins and leaves."""
+    def __init__(self, folder: Path, *, webhook: str = "", ports: tuple[int, int, int] | None = None) -> None:
+        """`webhook`: address that is told of joins and leaves. `ports`: of `free_ports`, to know them before."""
         folder.mkdir(parents=True, exist_ok=True)
-        http, tcp, udp = free_ports()
+        http, tcp, udp = ports or free_ports()
         self.url = f"ws://127.0.0.1:{http}"
         config = _CONFIG.format(http=http, tcp=tcp, udp=udp, key=API_KEY, secret=API_SECRET)
         if webhook:

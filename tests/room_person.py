@@ -140,7 +140,10 @@ class Person:
         self._start(self._read(reader, sender, self._opened))
 
     async def _read(self, reader: rtc.TextStreamReader, sender: str, number: int) -> None:
-        text = await reader.read_all()
+        try:
+            text = await reader.read_all()
+        except rtc.StreamError:
+            return  # the call is over in the middle of it
         self.texts.append(Text(reader.info.topic, text, dict(reader.info.attributes or {}), sender, number))
         self.texts.sort(key=lambda text: text.number)
         self._changed.set()
