@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxgate import __version__
-from voxgate.cli import accounts, audit, db, listen, models, say, sessions, talk, transcribe, usage, voicebots
+from voxgate.cli import accounts, audit, db, listen, models, rooms, say, sessions, talk, transcribe, usage, voicebots
 from voxgate.cli.common import ConfigOption, DataDirOption, JsonOption, errors_told, make_plan, print_json, run
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ accounts.credit.command("audit")(audit.audit)
 app.add_typer(usage.app, name="usage")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(voicebots.app, name="voicebots")
+app.add_typer(rooms.app, name="rooms")
 app.add_typer(db.app, name="db")
 app.add_typer(models.app, name="models")
 app.command("transcribe")(transcribe.transcribe)

@@ -43,9 +43,11 @@ _log = structlog.get_logger(__name__)
 PAGE, LARGEST_PAGE = 50, 200
 """Messages of a page."""
 
+OTHERS_S = 6.0
+"""How long another server is waited for before its session is ended in its place: it looks three times meanwhile."""
+
 _ROOM = re.compile(r"ext-vb-[0-9a-f]{24}-[0-9a-f]{12}")
 _LOOK_S = 2.0  # between two looks for sessions that others want ended; contract: 5 s
-_OTHERS_S = 6.0  # how long another server is waited for before its session is ended in its place: it looks thrice
 _ASK_S = 0.2
 
 
@@ -77,7 +79,7 @@ class Rooms:
         tariff: Tariff,
         flush: Callable[[], Awaitable[object]],
         ended_keys: Callable[[Collection[str]], Awaitable[frozenset[str]]],
-        others_s: float = _OTHERS_S,
+        others_s: float = OTHERS_S,
     ) -> None:
         """`flush`: writes what was said just now. `ended_keys`: `ports.Keys.ended`.
 
@@ -194,14 +196,7 @@ class Rooms:
         if here is not None:
             await self.house.end(room, RoomEnd.REQUESTED)
             return await here.end(RoomEnd.REQUESTED)
-        await self._store.ask_end(room, self._clock.now())
-        for _ in range(round(self._others_s / _ASK_S)):
-            session = await self._on_record(room)
-            if session.ended_at is not None:
-                return session
-            await asyncio.sleep(_ASK_S)
-        await self._store.end_in_place(room, RoomEnd.REQUESTED)
-        return await self._on_record(room)
+        return await end_elsewhere(self._store, self._clock, room, others_s=self._others_s)
 
     async def run(self) -> None:
         """End what others want ended, and what belongs to keys that are no more, until cancelled."""
@@ -228,17 +223,9 @@ class Rooms:
     async def _find(self, principal: Principal, room: str) -> RoomSession:
         if _ROOM.fullmatch(room) is None:
             raise PeerError("'roomName' is not the name of a room: ext-vb-{voicebot}-{12 hex digits}", param="roomName")
-        session = await self._store.find(room)
-        if session is None:
-            raise PeerError(f"there is no session {room!r}", code=Code.NOT_FOUND, param="roomName")
+        session = await on_record(self._store, room)
         if session.org_id != principal.org_id:
             raise RefusedError("this session belongs to another organization", param="roomName")
-        return session
-
-    async def _on_record(self, room: str) -> RoomSession:
-        session = await self._store.find(room)
-        if session is None:
-            raise PeerError(f"there is no session {room!r}", code=Code.NOT_FOUND, param="roomName")
         return session
 
     async def _is_over(self, room: OpenRoom) -> RoomSession | None:
@@ -247,3 +234,24 @@ class Rooms:
             return await self._store.find(room.plan.room)
         except StoreError:
             return None  # its settlement was logged as put off already
+
+
+async def on_record(store: RoomStore, room: str) -> RoomSession:
+    """The session of a room, whosesoever it is. Raises PeerError `not_found`, StoreError."""
+    session = await store.find(room)
+    if session is None:
+        raise PeerError(f"there is no session {room!r}", code=Code.NOT_FOUND, param="roomName")
+    return session
+
+
+async def end_elsewhere(store: RoomStore, clock: Clock, room: str, *, others_s: float) -> RoomSession:
+    """End a session whose call another server carries: by asking it or, where it does not answer for `others_s`, in its
+    place, billed to its last heartbeat. One that has ended stays as it is. Raises PeerError `not_found`, StoreError."""
+    await store.ask_end(room, clock.now())
+    for _ in range(round(others_s / _ASK_S)):
+        session = await on_record(store, room)
+        if session.ended_at is not None:
+            return session
+        await asyncio.sleep(_ASK_S)
+    await store.end_in_place(room, RoomEnd.REQUESTED)
+    return await on_record(store, room)
