@@ -88,8 +88,14 @@ class _Polyphase:
         width = 2 * self._reach
         count = max(0, ((len(held) - width + 1) * self._up - self._at + self._down - 1) // self._down)
         made = np.empty(count, np.float32)
+        row = self._table[0]
         for begin in range(0, count, _AT_ONCE):
             block = made[begin : begin + _AT_ONCE]
+            if self._up == 1:  # one phase: a product of a matrix that is not copied, in a tenth of the time
+                strides = self._down * held.itemsize, held.itemsize
+                np.dot(np.ndarray((len(block), width), held.dtype, held, self._at * held.itemsize, strides), row, block)
+                self._at += len(block) * self._down
+                continue
             places, phases = np.divmod(self._at + self._down * np.arange(len(block)), self._up)
             np.einsum("nk,nk->n", sliding_window_view(held, width)[places], self._table[phases], out=block)
             self._at += len(block) * self._down
