@@ -33,6 +33,7 @@ PARTS = (
     "speech",
     "sockets",
     "speech_socket",
+    "rooms",
     "kokoro",
     "files",
     "turns",
