@@ -36,6 +36,9 @@ class _Clause:
     samples: int = 0
     whole: bool = False
     words: list[Word] = field(default_factory=list)
+    units: tuple[tuple[int, bool], list[tuple[int, int | None]]] | None = None
+    """What `Script.heard` has worked out, and for which words: it is asked ten times a second where a call has
+    captions, and changes only as words are told."""
 
 
 class Script:
@@ -132,17 +135,25 @@ class Script:
 
     def _within(self, clause: _Clause, into: int) -> int:
         """Where in the text the part of the clause ends that was heard after `into` samples of it."""
-        units = list(_UNIT.finditer(self.text, clause.start, clause.end))
         words = self._timed(clause)
         if not words:
             return 0  # nothing of it is spoken
-        last_told = len(words) - 1 if clause.whole or not clause.words else None
+        known = len(words), clause.whole
+        if clause.units is None or clause.units[0] != known:
+            clause.units = known, self._units(clause, words)
         until = 0
-        for unit, place in zip(units, _places([unit.group() for unit in units], words, last_told), strict=True):
+        for end, place in clause.units[1]:
             if place is None or into < (words[place].start + words[place].end) // 2 - clause.begin:
                 break
-            until = unit.end()
+            until = end
         return until
+
+    def _units(self, clause: _Clause, words: Sequence[Word]) -> list[tuple[int, int | None]]:
+        """Where each unit of its text ends, and the word it is heard with: half a millisecond for a long clause."""
+        units = list(_UNIT.finditer(self.text, clause.start, clause.end))
+        last_told = len(words) - 1 if clause.whole or not clause.words else None
+        places = _places([unit.group() for unit in units], words, last_told)
+        return [(unit.end(), place) for unit, place in zip(units, places, strict=True)]
 
     def _length(self, clause: _Clause) -> int:
         """Samples of the clause, known or guessed."""
