@@ -93,7 +93,7 @@ def webhooks(box: Box, receiver: Receiver, clock: FakeClock) -> Webhooks:
 def test_the_messages() -> None:
     started, ended = json.loads(message(STARTED, "")), json.loads(message(ENDED, "https://voice.example.com"))
     assert started == {
-        "id": "evt_7",
+        "id": "evt_1_started",
         "type": "session.started",
         "createdAt": "2026-01-01T12:00:00.000Z",
         "data": {
@@ -104,7 +104,7 @@ def test_the_messages() -> None:
             "startedAt": "2026-01-01T12:00:00.000Z",
         },
     }
-    assert ended["type"] == "session.ended"
+    assert (ended["id"], ended["type"]) == ("evt_1_ended", "session.ended")
     assert ended["data"] == started["data"] | {
         "endedAt": "2026-01-01T12:01:01.000Z",
         "endReason": "left",

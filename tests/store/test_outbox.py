@@ -75,3 +75,12 @@ async def test_nothing_is_noted_where_nobody_is_to_be_told(
         room = await opened(rooms, who, clock, 1 + price, price=price)
         await room.close(RoomEnd.LEFT, clock.now(), FIRST)
     assert await box.waiting() == 0
+
+
+async def test_a_number_is_never_used_again(rooms: SqlRooms, who: Principal, clock: FakeClock, box: SqlOutbox) -> None:
+    await opened(rooms, who, clock)
+    (first,) = await claim(box, clock)
+    await box.told(first.id)
+    await opened(rooms, who, clock, 2)
+    (second,) = await claim(box, clock)
+    assert second.id > first.id

@@ -97,7 +97,9 @@ def message(due: Due, public_url: str) -> bytes:
             "creditsUsed": orjson.Fragment(to_credits(session.charged)),
             "messagesUrl": f"{public_url}/v1/voicebot-livekit/session/{session.plan.room}/messages",
         }
-    whole = {"id": f"evt_{due.id}", "type": due.what, "createdAt": _moment(due.at), "data": data}
+    # Each of them happens to a session once, so this is one event's own, in whichever database.
+    event = f"evt_{session.plan.session.removeprefix('sess_')}_{due.what.partition('.')[2]}"
+    whole = {"id": event, "type": due.what, "createdAt": _moment(due.at), "data": data}
     return orjson.dumps(whole)
 
 

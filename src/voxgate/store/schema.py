@@ -385,6 +385,7 @@ outbox = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False, index=True),
     Column("attempts", Integer, nullable=False),
+    sqlite_autoincrement=True,  # an id is never used again, even where nothing else is left to tell
 )
 """What the operator's webhook is still to be told, until it was, or is given up.
 

@@ -63,6 +63,7 @@ def upgrade() -> None:
             ["session_id"], ["room_sessions.id"], name=op.f("fk_outbox_session_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_outbox_session_id"), "outbox", ["session_id"])
     op.create_index(op.f("ix_outbox_due_at"), "outbox", ["due_at"])
