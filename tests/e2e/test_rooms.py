@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -11,21 +10,12 @@ import pytest
 from livekit import rtc
 
 from tests.e2e.real import until
-from tests.livekit_server import API_KEY, API_SECRET, LiveKitServer, free_ports
+from tests.e2e.rooms import Carrier, carried
 from tests.room_person import Person, joined, tone
-from tests.serving import SCRIPTED, Server
 from voxgate.rooms import Grant
 
 pytestmark = pytest.mark.slow
 
-LIVEKIT = """
-[rooms]
-provider = "livekit"
-[rooms.livekit]
-url = "ws://127.0.0.1:{port}"
-api_key = "{key}"
-api_secret = "{secret}"
-"""
 SAYS = "This is what the script says."
 ANSWERS = "This is the scripted answer. It is always the same."
 GREETING = "Hello there."
@@ -33,32 +23,10 @@ TONE_HZ = 220.0
 """What the voice `alloy` of SCRIPTED sounds like."""
 
 
-@dataclass
-class Carrier:
-    """A server, and who carries its rooms."""
-
-    name: str
-    server: Server
-    livekit: LiveKitServer | None = None
-
-
 @pytest.fixture(scope="module", params=["embedded", "livekit"])
 def carrier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carrier]:
-    folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "embedded":
-        made = Carrier("embedded", Server(folder, SCRIPTED))
-    else:
-        ports = free_ports()
-        config = SCRIPTED + LIVEKIT.format(port=ports[0], key=API_KEY, secret=API_SECRET)
-        server = Server(folder, config)
-        livekit = LiveKitServer(folder / "livekit", webhook=f"{server.url}/livekit/webhook", ports=ports)
-        made = Carrier("livekit", server, livekit)
-    yield made
-    status = made.server.stop()
-    if made.livekit is not None:
-        made.livekit.stop()
-    assert status == 0
-    assert "Traceback" not in made.server.log
+    with carried(request.param, tmp_path_factory.mktemp(request.param)) as made:
+        yield made
     assert SAYS not in made.server.log
 
 
