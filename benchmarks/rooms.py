@@ -124,16 +124,20 @@ async def create(many: int) -> None:
         told("create", times)
 
 
-async def first_sound(person: Person) -> float:
-    """When the first 20 ms of the bot's voice came."""
-    await person.until(lambda: person.heard(_VOICE_HZ))
-    return person.heard(_VOICE_HZ)[0]
+async def sound(person: Person, hertz: float, since: int = 0) -> float:
+    """When the first 20 ms of this pitch came, of what came behind the first `since` pieces."""
+    looked = since
 
+    def came() -> bool:
+        nonlocal looked
+        while looked < len(person.sound):
+            if strength(person.sound[looked][1], hertz, RATE) > _LOUD:
+                return True
+            looked += 1
+        return False
 
-async def sound_since(person: Person, began: float) -> float:
-    """When the first 20 ms with a burst came since."""
-    await person.until(lambda: any(at > began for at in person.heard(_BURST_HZ)))
-    return next(at for at in person.heard(_BURST_HZ) if at > began)
+    await person.until(came)
+    return person.sound[looked][0]
 
 
 async def connect(many: int) -> None:
@@ -148,7 +152,7 @@ async def connect(many: int) -> None:
             began = loop.time()
             async with joined(grant_of(session)) as person:
                 connected = loop.time()
-                heard = await first_sound(person)
+                heard = await sound(person, _VOICE_HZ)
                 if turn:
                     joining.append((connected - began) * 1000)
                     hearing.append((heard - began) * 1000)
@@ -192,9 +196,9 @@ async def latency(bursts: int) -> None:
                     await person.say(np.zeros(RATE * 2 // 5, np.float32))
                     if len(onsets) > before:
                         inward.append((onsets[before] - said) * 1000)
-                    played = loop.time()
+                    played, since = loop.time(), len(person.sound)
                     media.play(tone(_BURST_HZ, 0.1, rate=VOICE_RATE))
-                    outward.append((await sound_since(person, played) - played) * 1000)
+                    outward.append((await sound(person, _BURST_HZ, since) - played) * 1000)
                     await asyncio.sleep(0.3)
             hearing.cancel()
             await media.aclose(RoomEnd.REQUESTED)
@@ -241,7 +245,7 @@ async def memory(many: int) -> None:
             session = await here.session(bot)
             async with joined(grant_of(session)) as person:
                 await person.take_microphone()
-                await first_sound(person)
+                await sound(person, _VOICE_HZ)
             await here.end(session)
             after.append(here.resident_mb())
             if turn in (1, 10, 20, 50) or turn % 100 == 0:
