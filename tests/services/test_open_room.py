@@ -161,7 +161,7 @@ async def test_whoever_ends_it_first_gives_the_reason_and_all_get_the_same_answe
     again = await desk.rooms.end(who, room.plan.room)
     assert set(ends) == {again}
     assert (again.reason, again.duration_s) == (RoomEnd.LEFT, 5)
-    assert await room.tick() == Tick(None, None, 1.0)
+    assert await room.tick() == Tick(RoomEnd.LEFT, None, 1.0), "whoever carries the call still is to end it"
     assert await desk.left(who) == (900, 0)
 
 

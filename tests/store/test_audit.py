@@ -4,11 +4,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.store.kept_rooms import FIRST, opened
 from voxgate.books import Audited
+from voxgate.clock import FakeClock
 from voxgate.domain import Principal, Usage
+from voxgate.rooms import RoomEnd
 from voxgate.store.audit import SqlAudit
 from voxgate.store.database import Database
 from voxgate.store.ledger import SqlLedger
+from voxgate.store.rooms import SqlRooms
 
 DONE = Usage("req_1", "speech", {"audio_ms": 5})
 
@@ -88,3 +92,19 @@ async def test_every_posting_says_which_usage_it_belongs_to(audit: SqlAudit) -> 
         ("hold", 5, "req_3", False),
     ]
     assert await audit.postings("nobody", after=0, limit=9) == []
+
+
+@pytest.mark.parametrize("damage", ["charged = charged + 1", "ended_at = NULL"])
+async def test_sessions_agree_with_their_holds(
+    database: Database, audit: SqlAudit, ledger: SqlLedger, who: Principal, clock: FakeClock, damage: str
+) -> None:
+    room = await opened(SqlRooms(database, clock, ledger), who, clock)
+    await room.close(RoomEnd.LEFT, clock.now(), FIRST)
+    assert (await audit.audit()).differences == ()
+
+    async def do(connection: AsyncConnection) -> None:
+        await connection.execute(text(f"UPDATE room_sessions SET {damage}"))
+
+    await database.write(do)
+    (difference,) = (await audit.audit()).differences
+    assert difference.startswith(f"session in room {room.new.plan.room}: says 10")

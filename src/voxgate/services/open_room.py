@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from voxgate.clock import Clock
-from voxgate.errors import MisuseError, RefusedError, StoreError
+from voxgate.errors import RefusedError, StoreError
 from voxgate.rooms import Lived, RoomEnd, RoomEntry, RoomPlan, RoomSession
 from voxgate.services.billing import Tariff
 from voxgate.services.room_time import MINUTE_MS, Notice, Presence, RoomRules, Situation, ending, lived, notice
@@ -59,6 +59,7 @@ class OpenRoom:
         self._refused: RoomEnd | None = None
         self._tried_at = float("-inf")
         self._ending: asyncio.Task[RoomSession] | None = None
+        self._reason: RoomEnd | None = None
         self._step = asyncio.Lock()
         """The steps on the entry follow one another."""
 
@@ -107,7 +108,7 @@ class OpenRoom:
         the session does.
         """
         if self._ending is not None:
-            return Tick(None, None, _STEP_S)
+            return Tick(self._reason, None, _STEP_S)
         self._note()
         more = self._minutes_held * 60 < self._rules.longest_s  # a minute behind that is nobody's, and so not billed
         if self._presence.inside and more and self.seconds_left() <= self._rules.announce_s:
@@ -158,14 +159,15 @@ class OpenRoom:
         """
         if self._ending is None:
             self._presence.left(self._clock.monotonic())
+            self._reason = reason
             self._ending = asyncio.create_task(self._close(reason, self._clock.now()))
         return await asyncio.shield(self._ending)
 
     async def void(self) -> None:
-        """There was no session: nothing is charged, and nothing stays on record."""
-        if self._ending is not None:
-            raise MisuseError("a session that has ended cannot be void")
-        self._ending = asyncio.create_task(self._forget())
+        """There was no session: nothing is charged, and nothing stays on record. One that has ended stays as it is."""
+        if self._ending is None:
+            self._reason = RoomEnd.FAILED
+            self._ending = asyncio.create_task(self._forget())
         await asyncio.shield(self._ending)
 
     async def _close(self, reason: RoomEnd, at: datetime) -> RoomSession:

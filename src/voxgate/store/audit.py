@@ -56,6 +56,13 @@ _CHECKS: Sequence[tuple[str, str]] = (
         "SELECT u.uid, u.request_id, u.amount FROM usage u WHERE u.hold_id IS NULL AND u.amount > 0",
     ),
     (
+        "session in room {0}: says {1}, its hold says {2}, or only one of the two is open",
+        """
+        SELECT r.room, r.charged, h.charged FROM room_sessions r JOIN holds h ON h.id = r.hold_id
+        WHERE (r.ended_at IS NULL) <> (h.settled_at IS NULL) OR (r.ended_at IS NOT NULL AND r.charged <> h.charged)
+        """,
+    ),
+    (
         "posting {0} ({1} of {2}): belongs to no hold of its organization",
         """
         SELECT p.id, p.kind, p.amount FROM postings p LEFT JOIN holds h ON h.id = p.hold_id AND h.org_id = p.org_id
