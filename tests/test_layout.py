@@ -27,6 +27,7 @@ TESTED_ELSEWHERE = {
     "gateways/rest/transcriptions.py": "tests/gateways/test_rest_audio.py",
     "gateways/rest/answers.py": "tests/gateways/test_answers.py",
     "gateways/rest/api.py": "tests/gateways/test_rest_edge.py",
+    "gateways/rooms/media.py": "names only; tests/conformance/test_rooms.py runs what carries them out",
     "models/convert/__main__.py": "tests/models/test_convert_main.py",
     "models/convert/protobuf.py": "tests/models/test_convert_onnx_file.py",
     "store/schema.py": "tests/store/test_migrations.py",
