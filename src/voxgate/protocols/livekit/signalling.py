@@ -2,8 +2,7 @@
 
 v0 has two peer connections (the server offers the one that carries the bot's voice, the client the one of its
 microphone), v1 has one, on which only the client offers. All messages are protobuf in binary frames: `SignalRequest`
-from the client, `SignalResponse` to it. Measured against livekit-client 2.23 and the Python SDK 1.2 (2026-09); the
-table of messages is in docs/protocols/rooms.md.
+from the client, `SignalResponse` to it. Measured against livekit-client 2.23 and the Python SDK 1.2 (2026-09).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -170,8 +169,7 @@ _LEAVE = {
 def leave(why: Goodbye) -> bytes:
     """The last message of a connection."""
     action, reason = _LEAVE[why]
-    request = rtc.LeaveRequest(action=action, reason=reason, can_reconnect=why is Goodbye.AGAIN)
-    return rtc.SignalResponse(leave=request).SerializeToString()
+    return _response(leave=rtc.LeaveRequest(action=action, reason=reason, can_reconnect=why is Goodbye.AGAIN))
 
 
 class Signalling:
@@ -319,8 +317,7 @@ class Signalling:
         return _response(refresh_token=token)
 
     def _publish(self, request: rtc.AddTrackRequest) -> Step:
-        source = request.source
-        heard = source in (models.TrackSource.MICROPHONE, models.TrackSource.UNKNOWN)
+        heard = request.source in (models.TrackSource.MICROPHONE, models.TrackSource.UNKNOWN)
         if request.type != models.TrackType.AUDIO or not heard:
             refused = rtc.RequestResponse(
                 reason=rtc.RequestResponse.Reason.NOT_ALLOWED,
@@ -381,6 +378,7 @@ def _response(
     update: rtc.ParticipantUpdate | None = None,
     track_published: rtc.TrackPublishedResponse | None = None,
     track_subscribed: rtc.TrackSubscribed | None = None,
+    leave: rtc.LeaveRequest | None = None,
     request_response: rtc.RequestResponse | None = None,
     refresh_token: str | None = None,
     pong: int | None = None,
@@ -394,6 +392,7 @@ def _response(
         update=update,
         track_published=track_published,
         track_subscribed=track_subscribed,
+        leave=leave,
         request_response=request_response,
         refresh_token=refresh_token,
         pong=pong,
