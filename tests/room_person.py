@@ -57,6 +57,7 @@ class Person:
     _opened: int = 0
     _source: rtc.AudioSource | None = None
     _microphone: rtc.LocalAudioTrack | None = None
+    _streams: list[rtc.AudioStream] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -103,6 +104,8 @@ class Person:
 
     async def leave(self) -> None:
         """Say goodbye."""
+        for stream in self._streams:
+            await stream.aclose()
         await self.room.disconnect()
         for task in list(self._tasks):
             task.cancel()
@@ -151,17 +154,15 @@ class Person:
     def _subscribed(
         self, track: rtc.RemoteAudioTrack, _publication: rtc.RemoteTrackPublication, _who: rtc.RemoteParticipant
     ) -> None:
-        self._start(self._hear(track))
-
-    async def _hear(self, track: rtc.RemoteAudioTrack) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=20)
-        try:
-            async for event in stream:
-                pcm = np.frombuffer(event.frame.data, np.int16)
-                self.sound.append((asyncio.get_running_loop().time(), pcm.astype(np.float32) / np.float32(32768)))
-                self._changed.set()
-        finally:
-            await stream.aclose()
+        self._streams.append(stream)
+        self._start(self._hear(stream))
+
+    async def _hear(self, stream: rtc.AudioStream) -> None:
+        async for event in stream:
+            pcm = np.frombuffer(event.frame.data, np.int16)
+            self.sound.append((asyncio.get_running_loop().time(), pcm.astype(np.float32) / np.float32(32768)))
+            self._changed.set()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

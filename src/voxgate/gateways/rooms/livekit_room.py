@@ -74,7 +74,7 @@ class LiveKitRoom:
         self._outbox: deque[RoomMessage] = deque()
         self._sendable = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._hearing: asyncio.Task[None] | None = None
+        self._stream: rtc.AudioStream | None = None
         self._here = False
         """Whether the person is, and can be sent something."""
         self._was_here = False
@@ -157,7 +157,7 @@ class LiveKitRoom:
         room.on("track_subscribed", self._track_subscribed)
         room.on("track_unpublished", self._track_unpublished)
         room.on("track_muted", self._track_muted)
-        room.on("track_unmuted", self._track_unmuted)
+        room.on("track_unmuted", self._track_muted)
         room.on("local_track_subscribed", self._local_track_subscribed)
         room.on("local_track_republished", self._local_track_republished)
         room.on("reconnecting", self._reconnecting)
@@ -240,12 +240,16 @@ class LiveKitRoom:
         publication: "rtc.RemoteTrackPublication",
         participant: "rtc.RemoteParticipant",
     ) -> None:
+        from livekit import rtc
+
         if not self._is_person(participant):
             return
         self._stop_hearing()  # a microphone that was published anew
         self._microphone = publication.sid
         self._mute(publication.muted)
-        self._hearing = self._start(self._hear(track))
+        # Made here and now: the SDK may drop the track before a task begins.
+        self._stream = rtc.AudioStream(track, sample_rate=SPEECH_RATE, num_channels=1, frame_size_ms=_FRAME_MS)
+        self._start(self._hear(self._stream))
 
     def _track_unpublished(
         self, publication: "rtc.RemoteTrackPublication", _participant: "rtc.RemoteParticipant"
@@ -256,11 +260,7 @@ class LiveKitRoom:
 
     def _track_muted(self, _participant: "rtc.Participant", publication: "rtc.TrackPublication") -> None:
         if publication.sid == self._microphone:
-            self._mute(True)
-
-    def _track_unmuted(self, _participant: "rtc.Participant", publication: "rtc.TrackPublication") -> None:
-        if publication.sid == self._microphone:
-            self._mute(False)
+            self._mute(publication.muted)
 
     def _mute(self, muted: bool) -> None:
         if muted != self._muted:
@@ -293,23 +293,17 @@ class LiveKitRoom:
         self._connected = False
         self._arrivals.put(Closed(f"LiveKit ended it: {rtc.DisconnectReason.Name(reason)}"))
 
-    async def _hear(self, track: "rtc.RemoteAudioTrack") -> None:
+    async def _hear(self, stream: "rtc.AudioStream") -> None:
         """The microphone, until it is gone. While it is muted the SDK makes silence, which nobody asked for."""
-        from livekit import rtc
-
-        stream = rtc.AudioStream(track, sample_rate=SPEECH_RATE, num_channels=1, frame_size_ms=_FRAME_MS)
-        try:
-            async for event in stream:
-                if not self._muted:
-                    pcm = np.frombuffer(event.frame.data, np.int16)
-                    self._arrivals.put(Heard(pcm.astype(np.float32) / np.float32(32768)))
-        finally:
-            await stream.aclose()
+        async for event in stream:
+            if not self._muted:
+                pcm = np.frombuffer(event.frame.data, np.int16)
+                self._arrivals.put(Heard(pcm.astype(np.float32) / np.float32(32768)))
 
     def _stop_hearing(self) -> None:
-        if self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
+        if self._stream is not None:
+            self._start(self._stream.aclose())  # which ends whoever reads it
+            self._stream = None
 
     def _chat(self, reader: "rtc.TextStreamReader", identity: str) -> None:
         if identity == self._plan.identity:
@@ -391,13 +385,13 @@ class LiveKitRoom:
 
     async def _close(self, why: str) -> None:
         self._arrivals.put(Closed(why))
-        tasks = list(self._tasks)
-        for task in tasks:
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._stop_hearing()
         await self._remove()
         try:
             async with asyncio.timeout(_CLOSING_S):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self._room.disconnect()
         except TimeoutError:
             log.warning("room_disconnect_timeout", session=self._plan.session)
