@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiortc
 import pytest
@@ -197,6 +198,20 @@ async def test_what_is_no_description_is_told(sdp: str) -> None:
         assert (caught.value.code, caught.value.param) == (Code.INVALID_VALUE, "sdp")
         with pytest.raises(PeerError):
             await ends.ours.take_answer(sdp)
+
+
+async def test_an_offer_that_nobody_waits_for_any_more_leaves_no_socket_open() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    async with made() as ends:
+        for turns in range(1, 12):
+            ours = Connection(Watching(), ice_servers=(), public_address="")
+            offering = asyncio.create_task(ours.make_offer(BotTrack(Outlet(ends.voice), "TR_bot"), STREAM))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            offering.cancel()
+            await asyncio.gather(offering, return_exceptions=True)
+            await ours.aclose()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 async def test_closing_twice_is_closing() -> None:

@@ -142,6 +142,7 @@ class Connection:
         self._early: list[Candidate] = []
         self._channel: RTCDataChannel | None = None
         self._settled = asyncio.Event()
+        self._gathering: asyncio.Future[None] | None = None
         # An empty list: without one, aiortc asks a STUN server of Google's.
         self._pc = RTCPeerConnection(
             RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
@@ -166,7 +167,7 @@ class Connection:
                 await self._settled.wait()
         await self._describe("offer", sdp)
         mid = None if track is None else self._carry(track, stream)
-        await self._pc.setLocalDescription(await self._pc.createAnswer())
+        await self._settle_on(await self._pc.createAnswer())
         return self._ours(), mid
 
     async def make_offer(self, track: BotTrack, stream: str) -> str:
@@ -176,7 +177,7 @@ class Connection:
         self._use(self._pc.createDataChannel(RELIABLE))
         for label in (LOSSY, TRACKS):
             self._pc.createDataChannel(label, ordered=False, maxRetransmits=0)
-        await self._pc.setLocalDescription(await self._pc.createOffer())
+        await self._settle_on(await self._pc.createOffer())
         return self._ours()
 
     async def take_answer(self, sdp: str) -> None:
@@ -213,11 +214,18 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close it."""
+        if self._gathering is not None:
+            await asyncio.wait({asyncio.gather(self._gathering, return_exceptions=True)}, timeout=_CLOSE_S)
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._pc.close()
         except TimeoutError:
             _log.warning("a peer connection did not close", state=self.state)
+
+    async def _settle_on(self, description: RTCSessionDescription) -> None:
+        """Whoever waits may be cancelled, the work is not: sockets that aioice is about to open would stay open."""
+        self._gathering = asyncio.ensure_future(self._pc.setLocalDescription(description))
+        await asyncio.shield(self._gathering)
 
     async def _describe(self, kind: str, sdp: str) -> None:
         try:
