@@ -52,7 +52,26 @@ async def test_what_was_played_is_told_as_it_is_when_somebody_asks() -> None:
         events.put(Played(samples))
     events.put(Listening())
     events.put(Played(1920))
-    assert [await events.take() for _ in range(3)] == [Played(1440), Listening(), Played(1920)]
+    assert [await events.take() for _ in range(2)] == [Listening(), Played(1920)]
+
+
+async def test_what_was_played_before_a_flush_is_not_told_behind_it() -> None:
+    events = Events()
+    events.put(Played(480))
+    events.forget_played()
+    events.put(Listening())
+    events.put(Played(960))
+    events.forget_played()
+    events.put(Played(240))
+    assert [await events.take() for _ in range(2)] == [Listening(), Played(240)]
+    waiting = asyncio.create_task(events.take())
+    await asyncio.sleep(0)
+    events.put(Played(480))
+    events.forget_played()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    events.put(Listening())
+    assert await waiting == Listening()
 
 
 @pytest.fixture

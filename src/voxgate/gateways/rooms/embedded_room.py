@@ -62,25 +62,33 @@ class Events:
         self._filled = asyncio.Event()
 
     def put(self, event: RoomEvent) -> None:
-        """Behind the others. What is played is told once, as it is when it is taken."""
+        """Behind the others. Of what was played, the last that was told takes the place of those before it."""
         if isinstance(event, Heard):
             self._pieces += 1
             if self._pieces > _KEPT_AUDIO:
                 self._drop()
-        elif isinstance(event, Played) and self._queue and isinstance(self._queue[-1], Played):
-            self._queue.pop()
+        elif isinstance(event, Played):
+            self.forget_played()
         self._queue.append(event)
         self._filled.set()
 
     async def take(self) -> RoomEvent:
         """The oldest, once there is one."""
-        await self._filled.wait()
+        while not self._queue:  # woken by what was forgotten since, too
+            await self._filled.wait()
         event = self._queue.popleft()
         if isinstance(event, Heard):
             self._pieces -= 1
         if not self._queue:
             self._filled.clear()
         return event
+
+    def forget_played(self) -> None:
+        """What was told of it, and not taken: before a flush it is no news, since counting begins anew."""
+        if any(isinstance(event, Played) for event in self._queue):
+            self._queue = deque(event for event in self._queue if not isinstance(event, Played))
+        if not self._queue:
+            self._filled.clear()
 
     def _drop(self) -> None:
         oldest = next(index for index, event in enumerate(self._queue) if isinstance(event, Heard))
@@ -138,6 +146,7 @@ class EmbeddedRoom:
 
     def flush(self) -> None:
         self.voice.clear()
+        self._events.forget_played()
 
     def post(self, message: RoomMessage) -> None:
         if isinstance(message, Attributes):
