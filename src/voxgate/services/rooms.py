@@ -194,8 +194,7 @@ class Rooms:
         """
         here = self._open.get(room)
         if here is not None:
-            await self.house.end(room, RoomEnd.REQUESTED)
-            return await here.end(RoomEnd.REQUESTED)
+            return await self._end_here(here, RoomEnd.REQUESTED)
         return await end_elsewhere(self._store, self._clock, room, others_s=self._others_s)
 
     async def run(self) -> None:
@@ -214,11 +213,17 @@ class Rooms:
         except StoreError as error:
             _log.warning("rooms_not_looked_after", error=error.message)
             return
-        for name, room in tuple(self._open.items()):
-            if name in asked or room.key_id in gone:
-                reason = RoomEnd.REQUESTED if name in asked else RoomEnd.REVOKED
-                await self.house.end(name, reason)
-                await room.end(reason)
+        over = {
+            room: RoomEnd.REQUESTED if name in asked else RoomEnd.REVOKED
+            for name, room in self._open.items()
+            if name in asked or room.key_id in gone
+        }
+        # All at once: a conversation may take two seconds to end, and a key may have hundreds.
+        await asyncio.gather(*(self._end_here(room, reason) for room, reason in over.items()))
+
+    async def _end_here(self, room: OpenRoom, reason: RoomEnd) -> RoomSession:
+        await self.house.end(room.plan.room, reason)
+        return await room.end(reason)
 
     async def _find(self, principal: Principal, room: str) -> RoomSession:
         if _ROOM.fullmatch(room) is None:
