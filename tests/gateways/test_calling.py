@@ -21,7 +21,10 @@ from voxgate.testing.calls import FakeCaller
 
 ANSWER = "This is the scripted answer. It is always the same."
 VIETNAMESE = """
+[routing.models]
+interpreter = "interpreter"
 [engines]
+interpreter = {plugin = "scripted_llm", text = "Xin chào."}
 scripted_stt = {languages = {en = "good", vi = "fair"}}
 scripted_tts = {languages = ["en", "vi"]}
 """
@@ -59,12 +62,14 @@ def calls(board: Switchboard, observer: Observer | None = None, **settings: obje
     )
 
 
-def talk(board: Switchboard, request: CallRequest, text: str, observer: Observer | None = None) -> FakeCaller:
+def talk(
+    board: Switchboard, request: CallRequest, text: str, observer: Observer | None = None, **settings: object
+) -> FakeCaller:
     """A call in which something is written."""
 
     async def hold() -> FakeCaller:
         caller = FakeCaller()
-        conversation = calls(board, observer).converse(request, "alloy")
+        conversation = calls(board, observer, **settings).converse(request, "alloy")
         running = asyncio.create_task(conversation.run(caller))
         caller.give(TextIn(text))
         await asyncio.sleep(20)
@@ -102,6 +107,16 @@ def test_replies_are_in_the_language_that_is_asked_for_or_spoken(
 ) -> None:
     caller = talk(board, CallRequest("c1", language=asked), text)
     assert [each.language for each in caller.of(ReplyWhole)] == [language]
+
+
+def test_a_model_that_follows_no_instruction_is_translated(board: Switchboard) -> None:
+    caller = talk(board, CallRequest("c1", language="vi"), "How are you?", translator="interpreter")
+    assert caller.replies == ["Xin chào. Xin chào."]  # once for each clause
+
+
+async def test_a_translator_that_is_no_model_is_named(board: Switchboard) -> None:
+    with pytest.raises(PeerError, match="nobody"):
+        calls(board, translator="nobody").converse(CallRequest("c1"), "alloy")
 
 
 @pytest.mark.parametrize(
