@@ -56,6 +56,7 @@ class Calls:
                 found.mind.model,
                 self._settings.reply_tokens,
                 translator=self._translator(board),
+                reads_ahead=found.reads_ahead,
             ),
             remote=found.remote,
             voices={tag: Voicing(mouth.tts, mouth.voice.id, mouth.language) for tag, mouth in found.mouths.items()},
