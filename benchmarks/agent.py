@@ -21,6 +21,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ _LONGEST_S = 1.6
 _OVERHEAD_MS = {10: (5, 10), 25: (5, 20), 50: (10, 25)}
 _IDLE = {10: 1.7, 50: 0.7}
 _GROWTH_TURNS = 500
+_FUNCTIONS = 60
+"""Of a profile, that are looked at; those of the interpreter are not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,8 @@ async def socketio(options: argparse.Namespace, vad: Vad) -> bool:
         row("Socket.IO", count, found[count])
         with plainly("off") as server:
             alone[count] = (await Hall(server, vad, frame_ms=_FRAMES_MS[False]).run(count, 0)).idle
+    if options.profile:
+        where(options.profile)
     met = [conversation(figures, count, "Socket.IO") for count, figures in found.items()]
     for count, figures in found.items():
         share = figures.idle - alone[count]
@@ -351,9 +356,23 @@ async def growth(options: argparse.Namespace, vad: Vad) -> bool:
 
 
 def spied(path: str, pid: int, seconds: float) -> None:
-    """Sample a server by py-spy, without stopping it, and write folded stacks."""
-    command = ["py-spy", "record", "--nonblocking", "--rate", "100", "--format", "raw"]
+    """Sample a server by py-spy and write folded stacks. It stops the server for each: delays of this run count less."""
+    command = ["py-spy", "record", "--rate", "50", "--format", "raw"]
     subprocess.Popen([*command, "--pid", str(pid), "--duration", str(int(seconds)), "--output", path])
+
+
+def where(path: str) -> None:
+    """The functions in which the samples of py-spy fell, with all that they called."""
+    found, samples = Counter[str](), 0
+    for line in Path(path).read_text().splitlines():
+        stack, _, number = line.rpartition(" ")
+        samples += int(number)
+        for function in {frame.rpartition(":")[0] for frame in stack.split(";")}:
+            found[function] += int(number)
+    print("\n| function, with what it calls | % of the samples |\n|---|--:|")
+    for function, times in found.most_common(_FUNCTIONS):
+        if "voxgate/cli" not in function and any(part in function for part in ("voxgate/", "onnxruntime", "io/")):
+            print(f"| {function}) | {100 * times / samples:.1f} |")
 
 
 async def main() -> int:

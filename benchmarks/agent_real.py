@@ -50,6 +50,10 @@ _HEARD_S, _GAP_S = 0.8, 1.0
 _LEVEL_DBOV = -26.0
 """What the recordings are levelled to (ITU-T P.56): as gain controls of telephones and browsers do. One of them is
 softer than `vad_threshold` as it is, so that half of it would not be heard."""
+_INSTRUCTIONS = (
+    "You are the voice of a small bakery in the old town. Answer in one or two short sentences. The shop is open from "
+    "seven until six every day but Sunday. It sells bread, coffee and cakes. Be friendly."
+)
 _TURNS = 6
 """Of a session."""
 _STAGES = {
@@ -239,7 +243,8 @@ async def talk(server: Server, clips: Sequence[Clip], frame: int, **options: Any
     """Somebody who says all of them, a few in each session."""
     person = Person(frame)
     for at in range(0, len(clips), _TURNS):
-        await person.hold(server, clips[at : at + _TURNS], **{"voice": "valsea-neutral", "language": "en"} | options)
+        wanted = {"voice": "valsea-neutral", "language": "en", "instructions": _INSTRUCTIONS} | options
+        await person.hold(server, clips[at : at + _TURNS], **wanted)
     return person
 
 
