@@ -1,7 +1,7 @@
 """Conversations that are held: what they cost, how they end, who finds them again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,14 +76,32 @@ class Hall:
         async with asyncio.timeout(A_WHILE_S):
             await self.released.wait()
 
-    async def balance(self, org_id: str) -> tuple[int, int]:
-        """(balance, held) in credits, once nothing is held any more."""
+    async def until(self, ready: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until the books say so: they are written once in a while."""
         async with asyncio.timeout(A_WHILE_S):
-            while True:
-                found = await self.server.server.sockets.ledger.balance(org_id)
-                if found.held == 0:
-                    return found.available // 1_000_000, found.held
+            while not await ready():
                 await asyncio.sleep(0.01)
+
+    async def until_left(self, call: AgentCall, seconds: float) -> None:
+        """Wait until credits are known to end the call in so many seconds."""
+
+        async def known() -> bool:
+            return call.left_s()["credits"] == pytest.approx(seconds)
+
+        await self.until(known)
+
+    async def until_held(self, org_id: str, credits_: int) -> None:
+        """Wait until so many credits are set aside."""
+
+        async def held() -> bool:
+            return (await self.server.server.sockets.ledger.balance(org_id)).held == credits_ * 1_000_000
+
+        await self.until(held)
+
+    async def balance(self, org_id: str) -> int:
+        """What can be spent, in credits, once nothing is held any more."""
+        await self.until_held(org_id, 0)
+        return (await self.server.server.sockets.ledger.balance(org_id)).available // 1_000_000
 
 
 @dataclass
@@ -117,11 +135,11 @@ async def test_a_conversation_is_billed_by_the_begun_minute_and_remembered(hall:
     call, _ = await hall.begin(principal)
     assert (len(hall.calls), hall.calls.get(call.id, principal.org_id)) == (1, call)
     hall.clock.advance(59.995)
-    await asyncio.sleep(0.05)  # the next minute is held for before it begins
+    await hall.until_held(principal.org_id, 2)  # the next minute, before it begins
     hall.clock.advance(2)
     call.tell(EndIn())
     await hall.over()
-    assert await hall.balance(principal.org_id) == (8, 0)
+    assert await hall.balance(principal.org_id) == 8
     assert (len(hall.calls), hall.calls.get(call.id, principal.org_id)) == (0, None)
     assert [(each.id, each.surface, each.voice) for each in hall.books.opened] == [(call.id, "agent", "alloy")]
     assert hall.books.closed == [(call.id, EndReason.CLIENT)]
@@ -140,14 +158,13 @@ async def test_credits_that_end_are_told_and_end_the_conversation(hall: Hall) ->
     principal = await hall.principal("1")
     call, talk = await hall.begin(principal)
     hall.clock.advance(50)
-    await asyncio.sleep(0.05)
-    assert call.left_s()["credits"] == pytest.approx(10)
+    await hall.until_left(call, 10)
     hall.clock.advance(10)
     await hall.over()
     assert [name for name, _ in hall.events] == ["error", "session_ended"]
     assert hall.events[0][1]["code"] == "insufficient_credits"
     assert talk.heard == [EndIn(EndReason.SERVER)]
-    assert await hall.balance(principal.org_id) == (0, 0)
+    assert await hall.balance(principal.org_id) == 0
     assert hall.books.closed == [(call.id, EndReason.SERVER)]
 
 
@@ -180,10 +197,10 @@ async def test_nobody_finds_the_conversation_of_another_organization(hall: Hall)
 
 
 async def test_a_server_that_stops_settles_what_is_held(hall: Hall) -> None:
-    principal = await hall.principal("10")
-    await hall.begin(principal)
-    hall.clock.advance(5)
-    await asyncio.sleep(0.05)
+    principal = await hall.principal("1")
+    call, _ = await hall.begin(principal)
+    hall.clock.advance(40)
+    await hall.until_left(call, 20)
     await hall.calls.aclose()
-    assert await hall.balance(principal.org_id) == (9, 0)
+    assert await hall.balance(principal.org_id) == 0
     assert len(hall.calls) == 0

@@ -172,19 +172,20 @@ async def test_who_leaves_before_a_session_or_while_it_begins_leaves_no_client_b
 async def test_a_session_that_has_lasted_too_long_is_announced_and_ended(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    limits = "[limits]\nsession_s = 1.0\nsession_expiring_s = 0.8\n"
+    limits = "[limits]\nsession_s = 2.0\nsession_expiring_s = 1.9\n"
     async with house(tmp_path_factory.mktemp("long"), limits) as server:
         made = await server.new_key("talkers")
         async with server.started(made) as (client, talk):
             told = await client.until("session_expiring")
-            assert (told["reason"], told["secondsLeft"]) == ("session", 0)
+            assert told["reason"] == "session"
+            assert told["secondsLeft"] in (0, 1)
             assert await client.error() == ("session_error", "session_timeout", None)
             await client.left()
             await talk.until(lambda: talk.heard == [EndIn(EndReason.SERVER)])
 
 
 async def test_who_says_nothing_is_asked_to_leave(tmp_path_factory: pytest.TempPathFactory) -> None:
-    limits = "[limits]\nsocket_idle_s = 1.0\n"
+    limits = "[limits]\nsocket_idle_s = 2.0\n"
     async with house(tmp_path_factory.mktemp("idle"), limits) as server:
         made = await server.new_key("quiet")
         async with server.started(made) as (client, _):
