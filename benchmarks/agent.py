@@ -356,7 +356,7 @@ async def growth(options: argparse.Namespace, vad: Vad) -> bool:
 
 
 def spied(path: str, pid: int, seconds: float) -> None:
-    """Sample a server by py-spy and write folded stacks. It stops the server for each: delays of this run count less."""
+    """Sample a server by py-spy and write folded stacks. Each sample stops it for a moment, which delays answers."""
     command = ["py-spy", "record", "--rate", "50", "--format", "raw"]
     subprocess.Popen([*command, "--pid", str(pid), "--duration", str(int(seconds)), "--output", path])
 
