@@ -22,7 +22,7 @@ from voxgate.protocols.agent.messages import NAMESPACE, Start
 from voxgate.protocols.agent.session import AgentSession, Event
 from voxgate.records import SessionOpened
 
-A_WHILE_S = 5
+A_WHILE_S = 30
 
 
 class Books:

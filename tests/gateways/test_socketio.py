@@ -17,7 +17,7 @@ LIMITS = """
 socket_unauthenticated_s = 1
 requests_per_minute_per_address = 100_000
 """
-PATIENCE_S = 15
+PATIENCE_S = 30
 NAMESPACE = "/v1/audio/agent"
 
 

@@ -27,7 +27,7 @@ UNPACED = "[limits]\nspeech_ahead_s = 100_000\n"
 PACED = "[limits]\nspeech_ahead_s = 0.3\nkey_check_s = 0.05\n"
 """So little that a speech of a minute is under way for as long as a test may want it."""
 
-A_WHILE_S = 5
+A_WHILE_S = 30
 
 
 def words(count: int) -> str:
