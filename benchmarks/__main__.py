@@ -30,6 +30,8 @@ PARTS = (
     "partials",
     "live",
     "live_real",
+    "agent",
+    "agent_real",
     "speech",
     "sockets",
     "speech_socket",

@@ -20,6 +20,7 @@ LONG = {
 
 TESTED_ELSEWHERE = {
     "__main__.py": "tests/serving.py starts every server with it",
+    "conversation/parts.py": "names only; tests/conversation/talks.py puts them together for every call",
     "engines/processes.py": "tests/engines/test_pool.py",
     "engines/worker.py": "tests/engines/test_pool.py",
     "gateways/rest/context.py": "names only; every test of a route goes through it",

@@ -11,7 +11,7 @@ import numpy as np
 from tests.conftest import Recorder
 from tests.conversation.ears import LoudIsSpeech, levels
 from tests.virtual import run
-from voxgate.calls import CallRequest, EndIn, EndReason, TurnRecord
+from voxgate.calls import CallRequest, EndIn, EndReason, StateOut, TurnRecord
 from voxgate.conversation.conversation import Conversation
 from voxgate.conversation.finals import TranscriptionRequest
 from voxgate.conversation.parts import Parts
@@ -19,7 +19,7 @@ from voxgate.conversation.reply import Thinking, Voicing
 from voxgate.conversation.speculation import Load
 from voxgate.conversation.turn_settings import TurnSettings
 from voxgate.domain import SPEECH_RATE, LiveRecognition, Partial, Recognition, Samples, Transcript
-from voxgate.errors import VoxgateError
+from voxgate.errors import EngineError, VoxgateError
 from voxgate.ports import ChatAnswer
 from voxgate.testing.calls import FakeCaller
 from voxgate.testing.scripted import (
@@ -36,8 +36,12 @@ SAYS = {
     35: "uh-huh",
     40: "and then we",
     45: "xin chào",
+    50: "the scripted answer",
 }
 """What the levels of a voice say, in hundredths."""
+ANSWER = "This is the scripted answer. It is always the same."
+"""What the model answers, unless told otherwise."""
+BROKEN = EngineError("broken, as wanted", engine="x")
 
 
 def voice(level: int, seconds: float = 1.0) -> Samples:
@@ -207,3 +211,22 @@ class Talk:
         """Hold the call while `act` plays the caller; it ends when that does."""
         run(self._hold(act))
         return self
+
+
+def ask(talk: Talk, level: int = 20, pause: float = 1.5) -> "asyncio.Future[None]":
+    """Somebody asks, and then says nothing for a while."""
+    return asyncio.ensure_future(talk.caller.speak(np.concatenate([voice(level), quiet(pause)])))
+
+
+def states(talk: Talk) -> list[str]:
+    """What the client was told of who has the floor."""
+    return [each.state for each in talk.caller.of(StateOut)]
+
+
+def untouched() -> np.ndarray:
+    """The audio of an answer that nothing disturbs."""
+
+    async def act(talk: Talk) -> None:
+        await talk.caller.speak(np.concatenate([voice(20), quiet(6)]))
+
+    return Talk().hold(act).caller.audio(1)

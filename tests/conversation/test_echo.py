@@ -91,9 +91,9 @@ def test_languages_without_spaces() -> None:
 def test_a_long_speech_is_compared_at_once() -> None:
     text = " ".join(f"{word}{k}" for k in range(20) for word in "another rather lengthy sentence".split())
     guard = played(text)
-    began = time.perf_counter()
+    began = time.thread_time()
     assert guard.is_echo(text, 0, 80 * 6_000)
-    assert time.perf_counter() - began < 0.05  # 0.3 ms, on a machine that does nothing else
+    assert time.thread_time() - began < 0.05  # 0.3 ms
     assert not guard.is_echo(f"{text} wait", 0, 80 * 6_000)
     assert not guard.is_echo("word " * 100_000, 0, 80 * 6_000)
 

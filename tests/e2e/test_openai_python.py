@@ -112,7 +112,7 @@ def test_a_stream_that_is_left_ends_the_work(real_server: Server, sdk: OpenAI) -
     with sdk.chat.completions.create(model="valsea-fast", messages=long, stream=True, max_tokens=500) as stream:
         assert next(iter(stream)).choices
         assert level(real_server, "active", "llama") == 1
-    until(lambda: level(real_server, "active", "llama") == 0, within_s=2)
+    until(lambda: level(real_server, "active", "llama") == 0)
 
 
 def test_models(sdk: OpenAI) -> None:

@@ -239,7 +239,7 @@ async def test_a_broken_model_is_told_at_the_start(tmp_path: Path, metrics: Reco
 def test_tokens_are_those_of_the_published_graphs(tmp_path: Path, shared: Path) -> None:
     """A sample; the benchmark takes all 57 utterances (52 equal). The published graphs take 60 ms a token."""
     clips_of_speech = [recorded(file) for file, language, _ in clips() if language == "en"]
-    sentences = (shared / "audio" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:8]
+    sentences = (shared / "audio" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:3]
     made = [spoken(sentence, voice, tmp_path) for sentence in sentences for voice in ("slt", "rms")]
     same = equal_tokens(model(), sources(), [*clips_of_speech, *made])
     assert sum(same) >= 0.9 * len(same)

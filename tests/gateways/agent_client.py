@@ -21,7 +21,7 @@ from voxgate.gateways.sockets import Sockets
 from voxgate.ports import CallTransport
 
 NAMESPACE = "/v1/audio/agent"
-PATIENCE_S = 10
+PATIENCE_S = 30
 """On a loaded machine; what goes well takes milliseconds."""
 
 

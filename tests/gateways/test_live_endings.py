@@ -314,10 +314,11 @@ async def test_a_server_that_stops_says_so_and_bills_what_was_heard(tmp_path: Pa
 
 
 async def test_the_longest_session_is_announced_heard_and_ended(tmp_path: Path) -> None:
-    async with house(tmp_path, "[limits]\nsession_s = 1.5\n") as server, server.client() as client:
+    async with house(tmp_path, "[limits]\nsession_s = 2.5\n") as server, server.client() as client:
         session_id = await client.start(partials="off", stall_ms=5000)
         [announced] = client.of("session.expiring")
-        assert (announced["reason"], announced["secondsLeft"]) == ("session", 1), "at once, where less is left"
+        assert announced["reason"] == "session"
+        assert 0 <= announced["secondsLeft"] <= 2, "at once, where less is left"
         await client.play(speech(1.0))
         rest, code = await client.rest()
         assert texts(rest) == [SCRIPT]

@@ -3,55 +3,24 @@
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxgate.cli.common import ConfigOption, errors_told, make_plan, print_json, run
-from voxgate.cli.recordings import recordings, reference
+from voxgate.cli.common import ConfigOption, errors_told, make_plan, run
+from voxgate.cli.recordings import recordings
 from voxgate.cli.remote import KeyOption, UrlOption
+from voxgate.cli.reports import Report, Shape, Wanted
 
 if TYPE_CHECKING:
     from voxgate.app import EngineRoom
     from voxgate.conversation.transcription import Transcriber, TranscriptionRequest
     from voxgate.domain import FileTranscript, Samples
-    from voxgate.errors import PeerError
     from voxgate.planning import Plan
 
 _PORTS = frozenset({"stt", "vad", "decoder"})
 _PLAIN_EVERY_S = 60  # seconds of audio between two progress lines where the output is no terminal
-
-
-class Shape(StrEnum):
-    """What is printed of a transcript."""
-
-    TEXT = "text"
-    JSON = "json"
-    SRT = "srt"
-    VTT = "vtt"
-
-
-_SHAPES: dict[Shape, Literal["text", "verbose_json", "srt", "vtt"]] = {
-    Shape.TEXT: "text",
-    Shape.JSON: "verbose_json",
-    Shape.SRT: "srt",
-    Shape.VTT: "vtt",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked about each recording, and where it goes."""
-
-    language: str | None
-    hints: str
-    words: bool
-    raw: bool
-    shape: Shape
-    output: Path | None
 
 
 def transcribe(
@@ -184,59 +153,3 @@ def _progress(file: Path) -> Iterator[_Told]:
 
 def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-
-
-class Report:
-    """What is printed of recordings, one after the other, and of all of them at the end."""
-
-    def __init__(self, files: int, wanted: Wanted) -> None:
-        self._files = files
-        self._wanted = wanted
-        self._wrong = self._spoken = self._failed = 0
-
-    def heard(self, file: Path, transcript: "FileTranscript") -> None:
-        """What a recording says, with its word error rate where a transcript lies beside it."""
-        note = ""
-        if (said := reference(file)) is not None:
-            from voxgate.text.wer import errors
-
-            missed, of = errors(said, transcript.raw)
-            self._wrong, self._spoken = self._wrong + missed, self._spoken + of
-            note = f"WER {missed / max(of, 1):.3f}"
-        _give(file, transcript, self._wanted, several=self._files > 1, note=note)
-
-    def failed(self, file: Path, error: "PeerError") -> None:
-        """A recording that cannot be read is told of, and does not stop the others; one alone is the error."""
-        if self._files == 1:
-            raise error
-        self._failed += 1
-        sys.stderr.write(f"{file}: {error.message}\n")
-
-    def end(self) -> None:
-        """Raises VoxgateError where some could not be read."""
-        from voxgate.errors import VoxgateError
-
-        if self._spoken:
-            sys.stderr.write(f"WER {self._wrong / self._spoken:.3f}: {self._wrong} of {self._spoken} words\n")
-        if self._failed:
-            raise VoxgateError(f"{self._failed} of {self._files} files could not be read")
-
-
-def _give(file: Path, transcript: "FileTranscript", wanted: Wanted, *, several: bool, note: str) -> None:
-    from voxgate.protocols.rest.transcripts import render
-
-    shape, output = wanted.shape, wanted.output
-    if output:
-        import orjson
-
-        body = render(transcript, _SHAPES[shape], words=wanted.words)
-        target = output / f"{file.stem}.{'txt' if shape is Shape.TEXT else shape.value}"
-        target.write_bytes(body.encode() if isinstance(body, str) else orjson.dumps(body, option=orjson.OPT_INDENT_2))
-        sys.stdout.write(f"{target}\n" if not note else f"{target}\t{note}\n")
-    elif shape is Shape.JSON:
-        body = render(transcript, _SHAPES[shape], words=wanted.words)
-        print_json({"file": str(file), **body} if several and isinstance(body, dict) else body)
-    elif several and shape is Shape.TEXT:
-        sys.stdout.write("\t".join(filter(None, (str(file), note, transcript.text))) + "\n")
-    else:
-        sys.stdout.write(str(render(transcript, _SHAPES[shape], words=wanted.words)))

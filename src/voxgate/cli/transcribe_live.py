@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from voxgate.cli.live_client import hear
 from voxgate.cli.remote import Remote
+from voxgate.cli.reports import Report, Wanted
 from voxgate.cli.sources import file_source
-from voxgate.cli.transcribe import Report, Wanted
 from voxgate.domain import SPEECH_RATE, Correction, FileSegment, FileTranscript, Guess, Word
 from voxgate.errors import PeerError
 

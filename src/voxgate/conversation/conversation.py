@@ -106,9 +106,11 @@ class Conversation:
                     self._tasks.create_task(self._person.listener.run()),
                     self._tasks.create_task(self._take_inputs(transport)),
                 ]
+                self._replies.read_ahead()
                 if self._request.greeting:
                     self._floor.happen(Kind.GREET)
                 await self._over.wait()
+                self._replies.close()
                 for task in work:
                     task.cancel()
         except* Exception:

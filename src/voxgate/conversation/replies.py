@@ -11,6 +11,7 @@ from typing import Any
 from voxgate import calls
 from voxgate.calls import CallRequest, Outcome
 from voxgate.clock import Clock
+from voxgate.conversation.ahead import ReadingAhead
 from voxgate.conversation.call_clock import CallClock
 from voxgate.conversation.echo import EchoGuard
 from voxgate.conversation.exchange import Exchange, Telling
@@ -68,15 +69,23 @@ class Replies:
         self._send, self._spawn, self._timers, self._clock = send, spawn, timers, clock
         self._call_clock = call_clock
         self._player = Player(timers, request.rate, due=self._send_chunk, played_out=self._played_out)
+        self._ahead = ReadingAhead(parts.thinking, parts.load, spawn=spawn, metrics=parts.metrics)
         self._telling: Telling | None = None  # the reply that lives, or lived last
         self._captioned = ""  # what was told last of the reply that is heard
         self._error: VoxgateError | None = None
 
     def close(self) -> None:
-        """The call is over."""
+        """The call is over. Idempotent."""
         self._player.stop()
+        self._ahead.stop()
         if self._telling is not None:
             self._telling.reply.cancel()
+
+    def read_ahead(self) -> None:
+        """Nothing is being said: the model may read what the next question begins with."""
+        if self._floor.standing.reply is None:
+            language = self._instructed(self._voicing(Purpose.ANSWER))
+            self._ahead.begin(self._history.messages(language=language))
 
     def played(self, number: int, samples: int) -> None:
         """The client says how much of a reply it has played."""
@@ -160,10 +169,13 @@ class Replies:
         now = self._player.now
         before = self._telling.reply.playout if self._telling is not None else None
         voicing = self._voicing(do.purpose)
+        saying = self._saying(do.purpose, voicing, guess)
+        if saying.text is None:
+            self._ahead.stop()
         reply = Reply(
             do.number,
             do.purpose,
-            self._saying(do.purpose, voicing, guess),
+            saying,
             thinking=self._parts.thinking,
             voicing=voicing,
             playout=Playout(settings, self._request.rate, begins_at=before.ends_at(now) if before else now),
@@ -306,6 +318,7 @@ class Replies:
         self._person.reply_over()
         if self._request.captions:
             self._caption(telling.reply, telling.spoken, final=True)
+        self._floor.afterwards(self.read_ahead)
         metrics, latency = self._parts.metrics, telling.latency()
         metrics.count(_OUTCOMES[outcome], engine="agent")
         if telling.answers:

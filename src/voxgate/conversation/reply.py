@@ -51,6 +51,8 @@ class Thinking:
     """Longest answer."""
     translator: Translator | None = None
     """Turns answers into the language they are to be in, where the model cannot be told which."""
+    reads_ahead: bool = False
+    """Whether the model remembers what it has read of a prompt, so that it pays to let it read before it is asked."""
 
 
 @dataclass(frozen=True, slots=True)

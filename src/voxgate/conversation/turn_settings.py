@@ -45,6 +45,9 @@ class TurnSettings(Settings):
     """The same in messages."""
     reply_tokens: int = Field(default=512, ge=16)
     """Longest reply, in tokens."""
+    translator: str = ""
+    """The model (a name as clients use them) that says answers, clause by clause, in the language they are to be in:
+    for a language model that follows no instruction to. Empty: the one that answers is told which language."""
     grace_s: float = Field(default=30.0, ge=0, le=600)
     """How long a call whose connection broke waits for its client."""
 

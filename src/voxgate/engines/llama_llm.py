@@ -60,6 +60,8 @@ class LlamaLanguageModel:
     """`ports.LanguageModel` in a worker process."""
 
     demo = True
+    reads_ahead = True
+    """What it has read of a prompt stays in its slot, and is not read again: see conversation/ahead.py."""
 
     def __init__(self, settings: LlamaSettings, pool: Pool, metrics: Metrics, name: str) -> None:
         self.model = settings.model

@@ -9,8 +9,9 @@ from voxgate.conversation.finals import TranscriptionRequest
 from voxgate.conversation.parts import Parts
 from voxgate.conversation.reply import Thinking, Voicing
 from voxgate.conversation.speculation import Load
+from voxgate.conversation.translating import LlmTranslator
 from voxgate.conversation.turn_settings import TurnSettings
-from voxgate.ports import CallObserver, Metrics, TurnDetector, Vad
+from voxgate.ports import CallObserver, Metrics, Translator, TurnDetector, Vad
 from voxgate.services.casting import ANSWERS, cast
 from voxgate.services.switchboard import Switchboard
 
@@ -41,8 +42,8 @@ class Calls:
         `request.language`: in any of the registry's spellings. Raises PeerError (voice, language, model), RefusedError
         (licence), EngineError `engine_unavailable`.
         """
-        vad = self._vad()
-        found = cast(self._switchboard(), voice, request.language, model=model)
+        vad, board = self._vad(), self._switchboard()
+        found = cast(board, voice, request.language, model=model)
         ears = found.ears
         parts = Parts(
             vad=vad,
@@ -50,7 +51,13 @@ class Calls:
             hearing=TranscriptionRequest(ears.language, among=ears.among, given=ears.given, named=ears.named),
             identifier=ears.identifier,
             turn=self._turn(),
-            thinking=Thinking(found.mind.llm, found.mind.model, self._settings.reply_tokens),
+            thinking=Thinking(
+                found.mind.llm,
+                found.mind.model,
+                self._settings.reply_tokens,
+                translator=self._translator(board),
+                reads_ahead=found.reads_ahead,
+            ),
             remote=found.remote,
             voices={tag: Voicing(mouth.tts, mouth.voice.id, mouth.language) for tag, mouth in found.mouths.items()},
             spoken=found.spoken,
@@ -59,3 +66,10 @@ class Calls:
             observers=self._observers,
         )
         return Conversation(replace(request, language=found.language), parts, self._settings)
+
+    def _translator(self, board: Switchboard) -> Translator | None:
+        """Who says answers in the language that is wanted; None where the model that answers is told."""
+        if not self._settings.translator:
+            return None
+        mind = board.mind(self._settings.translator)
+        return LlmTranslator(mind.llm, mind.model)

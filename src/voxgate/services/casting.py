@@ -22,6 +22,8 @@ class Cast:
     spoken: str
     """The tag of `mouths` for what is heard in a language that the voice does not speak."""
     mind: Mind
+    reads_ahead: bool
+    """Whether the model remembers what it has read, so that it pays to let it read before it is asked."""
     remote: bool
     """Whether the model is somebody else's, and paid for by the token."""
     language: str | None
@@ -58,6 +60,7 @@ def cast(board: Switchboard, voice: str, language: str | None, *, model: str = A
         mouths,
         usual or next(iter(mouths)),
         mind,
+        reads_ahead=bool(getattr(mind.llm, "reads_ahead", False)),
         remote=bool(getattr(mind.llm, "remote", False)),
         language=None if wanted is None else wanted.tag,
     )
