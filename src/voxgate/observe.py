@@ -81,7 +81,7 @@ def configure_logging(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
-    for chatty in ("httpx", "httpcore", "uvicorn", "alembic", "aiosqlite", "asyncio"):
+    for chatty in ("httpx", "httpcore", "uvicorn", "alembic", "aiosqlite", "asyncio", "aioice", "aiortc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

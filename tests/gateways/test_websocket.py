@@ -199,7 +199,7 @@ async def test_what_cannot_be_read_on_ends_the_session_with_an_error_first(wire:
 
 
 async def test_a_peer_that_answers_no_ping_is_closed() -> None:
-    async with served(echo, socket_ping_s=0.05, socket_silent_s=0.15) as server:
+    async with served(echo, socket_ping_s=0.1, socket_silent_s=1) as server:
         frames = await (await server.connect()).rest()
     assert frames[0] == (PING, b"")
     assert error_of(frames[-2]) == "SESSION_TIMEOUT"
