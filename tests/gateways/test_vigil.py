@@ -37,6 +37,8 @@ def test_after_a_standstill_of_our_own_the_peer_is_asked_first() -> None:
     assert watch.look(500, FRESH) is Act.PING
     assert watch.look(501, FRESH) is Act.SILENT
     assert watch.look(501, replace(FRESH, heard=500.1)) is Act.WAIT
+    late = Vigil(LIMITS, 0.001, authenticated=True)  # what it sent first was there before it was looked after
+    assert late.look(500, FRESH) is Act.PING
 
 
 def test_silence_while_we_read_nothing_is_our_own_doing() -> None:

@@ -1,5 +1,6 @@
 """What time says about one socket: when to ping, when to give up. Pure; moments are seconds of the loop's clock."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -53,6 +54,7 @@ class Vigil:
         self._limits = limits
         self._opened = opened
         self._pinged = opened
+        self._asked = -math.inf  # the last ping that was sent
         self.authenticated = authenticated
         """Whether its credential has come."""
         self.key_until: float | None = None
@@ -72,12 +74,12 @@ class Vigil:
         if seen.waiting_since is not None and now - seen.waiting_since >= limits.socket_idle_s:
             return Act.IDLE
         # A ping must have gone unanswered: after a standstill of our own, nothing was read and nothing was asked.
-        if seen.reading and self._pinged > seen.heard and now - seen.heard >= limits.socket_silent_s:
+        if seen.reading and self._asked > seen.heard and now - seen.heard >= limits.socket_silent_s:
             return Act.SILENT
         # Quiet in either direction: proxies close connections on which a server says nothing for a minute, however
         # much audio comes the other way.
         if now - self._pinged >= limits.socket_ping_s and now - min(seen.heard, seen.told) >= limits.socket_ping_s:
-            self._pinged = now
+            self._pinged = self._asked = now
             return Act.PING
         return Act.WAIT
 
