@@ -123,7 +123,7 @@ async def test_a_server_that_stops_ends_its_sessions(tmp_path: Path) -> None:
         await client.aclose()
     async with inside(tmp_path, CONFIG) as made:
         client = made.client(made.key)
-        ended = (await made.server.rooms.end_any(room)).reason
+        ended = (await made.server.hosted.rooms.end_any(room)).reason
         assert ended == "shutdown"
         await client.aclose()
 

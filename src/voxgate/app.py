@@ -27,14 +27,13 @@ from voxgate.gateways.rest.context import Readiness, Rest
 from voxgate.gateways.shell import SocketShell
 from voxgate.gateways.socket_routes import routes
 from voxgate.gateways.sockets import Sockets
-from voxgate.hosting import beside, open_rooms, open_voicebots
+from voxgate.hosting import Hosted, beside, open_rooms, open_voicebots
 from voxgate.observe import Prometheus
 from voxgate.planning import Plan, VoxgateSettings
 from voxgate.ports import AudioDecoder, CallObserver, Metrics, TurnDetector, Vad
 from voxgate.services.accounts import Accounts
 from voxgate.services.client_secrets import ClientSecrets
 from voxgate.services.idempotency import Idempotency
-from voxgate.services.rooms import Rooms
 from voxgate.services.spending import DailyLimits
 from voxgate.services.sweeping import Sweeper
 from voxgate.services.switchboard import Running, Switchboard
@@ -248,7 +247,7 @@ class Assembled:
     observers: tuple[CallObserver, ...]
     """Who is told of every turn: the record, and the traces where a collector is configured."""
     sockets: Sockets
-    rooms: Rooms
+    hosted: Hosted
 
 
 @asynccontextmanager
@@ -330,7 +329,7 @@ async def assemble(what: Plan) -> AsyncIterator[Assembled]:
         agent = Agent(sockets, what.settings.agent, calls.converse, record, allowed_origins=address.allowed_origins)
         stack.push_async_callback(agent.aclose)
         app = TrustedProxies(hosted.before(agent.before(shell)), parse_networks(address.trusted_proxies))
-        yield Assembled(app, room, accounts, metrics, sweeper, record, observers, sockets, hosted.rooms)
+        yield Assembled(app, room, accounts, metrics, sweeper, record, observers, sockets, hosted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +358,7 @@ async def serve(what: Plan, *, on_key: Callable[[str], None], on_ready: Callable
             async def load() -> None:
                 await asyncio.gather(server.room.start(), asyncio.to_thread(warm))
                 on_ready(Started(listener.url, server.room, await _make_hello(server.room, what.data_dir)))
+                await asyncio.to_thread(server.hosted.warm)
 
             loading = asyncio.create_task(load())
             watching = asyncio.create_task(server.metrics.watch_loop(what.settings.observe.loop_lag_interval_s))

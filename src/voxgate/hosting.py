@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from voxgate.clock import Clock, SystemClock
-from voxgate.gateways.rooms import livekit_webhooks
+from voxgate.gateways.rooms import embedded, livekit_webhooks
 from voxgate.gateways.rooms.embedded import EmbeddedRooms
 from voxgate.gateways.rooms.embedded_door import EmbeddedDoor
 from voxgate.gateways.rooms.house import Converse, RoomHouse
@@ -73,6 +73,8 @@ class Hosted:
     """Routes that need no API key."""
     before: Callable[[ASGIApp], ASGIApp]
     """The application, with what answers before it."""
+    warm: Callable[[], object]
+    """Loads what the first call needs, in a thread: half a second of work that no call should wait for."""
 
 
 @asynccontextmanager
@@ -91,10 +93,11 @@ async def open_rooms(
     provider: EmbeddedRooms | LiveKitRooms
     routers: tuple[APIRouter, ...] = ()
     before: Callable[[ASGIApp], ASGIApp]
+    warm: Callable[[], object]
     if settings.rooms.provider == "livekit":
         provider = LiveKitRooms(settings.rooms.livekit)
         routers = (livekit_webhooks.router(provider),)
-        before = _unchanged
+        before, warm = _unchanged, _nothing  # LiveKit's SDK starts threads of its own: only where a call wants them
     else:
         provider = EmbeddedRooms(settings.rooms.embedded, settings.server.data_dir.absolute(), clock)
         before = partial(
@@ -104,6 +107,7 @@ async def open_rooms(
             metrics=metrics,
             allowed_origins=settings.server.allowed_origins,
         )
+        warm = embedded.warm
     rooms = Rooms(
         stores.rooms,
         stores.spending,
@@ -122,11 +126,15 @@ async def open_rooms(
             await stack.enter_async_context(beside(telling.run()))
         stack.push_async_callback(house.aclose)
         await stack.enter_async_context(beside(rooms.run()))
-        yield Hosted(rooms, routers, before)
+        yield Hosted(rooms, routers, before, warm)
 
 
 def _unchanged(app: ASGIApp) -> ASGIApp:
     return app
+
+
+def _nothing() -> None:
+    """There is nothing to load ahead."""
 
 
 def _images_of(base_url: str, bot: Voicebot) -> Mapping[str, Mapping[str, str]]:

@@ -64,7 +64,7 @@ class Here:
 async def here(tmp_path: Path) -> AsyncIterator[Here]:
     async with inside(tmp_path, SCRIPTED, ports=frozenset({"stt", "tts", "llm", "vad"})) as running:
         house = Carrier()
-        running.server.rooms.house = house
+        running.server.hosted.rooms.house = house
         async with running.client() as client:
             made = await client.post("/v1/voicebots", json={"name": "Guide", "voice": "alloy"})
             assert made.status_code == 201, made.text
