@@ -17,6 +17,7 @@ from tests.conftest import Recorder
 from tests.embedded_rooms import Rooms, embedded_rooms
 from tests.engines.moonshine_data import model, recorded
 from tests.lossy import Line, over
+from tests.recordings import likeness
 from tests.room_person import RATE, Person, strength, tone
 from voxgate.audio.resample import Resampler
 from voxgate.domain import SPEECH_RATE, Recognition, Samples
@@ -30,7 +31,8 @@ pytestmark = pytest.mark.slow
 CLIPS = ("lj_0004.wav", "sense_0890.wav", "ls_6930.wav")
 """36 words of three people."""
 PIECE = SPEECH_RATE // 50
-BURSTS = 5
+TONES = (500, 700, 900, 1100, 1300)
+"""Hertz: those of 20 ms are told apart at 50 Hz."""
 BACK_S = 0.04
 """How much more than before the delay may be when it counts as back: two packets, of the 60 ms that one hole costs."""
 
@@ -65,19 +67,21 @@ def read(clip: str) -> Samples:
     return np.pad(np.concatenate([resampler.feed(recorded(clip)), resampler.flush()]), (RATE // 10, RATE // 2))
 
 
-async def spoken_over(rooms: Rooms, loss: float) -> tuple[Line, list[Samples]]:
+async def spoken_over(rooms: Rooms, loss: float, late: float) -> tuple[Line, list[Samples]]:
     """What is heard of each clip."""
     line, heard = Line(seed=1), []
+    clock = asyncio.get_running_loop().time
     async with talking(rooms, line) as (made, person):
-        line.loss, line.late = loss, loss and 0.05
+        line.loss, line.late = loss, late
         for clip in CLIPS:
             sound = read(clip)
-            # All but 0.3 s of the silence behind it, which comes with 20 ms more of sound or another.
-            wanted = len(sound) // 3 - 3 * SPEECH_RATE // 10
-            before = len(made.bot.all(Heard))
+            before, began = len(made.bot.all(Heard)), clock()
             await person.say(sound)
+            # What is on its way still is silence: of that behind the clip, 0.3 s more than a delay can be.
+            wanted = len(sound) * SPEECH_RATE // RATE - 3 * SPEECH_RATE // 10
             await made.bot.until(lambda: sum(len(e.samples) for e in made.bot.all(Heard)[before:]) >= wanted)  # noqa: B023
             heard.append(np.concatenate([event.samples for event in made.bot.all(Heard)[before:]]))
+            assert len(heard[-1]) / SPEECH_RATE > 0.9 * (clock() - began) - 0.2, "holes are filled"
     return line, heard
 
 
@@ -86,42 +90,45 @@ async def test_speech_is_recognized_over_lines_that_lose_and_mix_up_packets(
 ) -> None:
     with (shared / "audio" / "transcripts.tsv").open(encoding="utf-8") as table:
         said = {row["file"]: row["transcript"] for row in csv.DictReader(table, delimiter="\t")}
-    # Words of the 36 that may be wrong. Of six runs at each, November 2026: at most 1, 2 and 5 were.
-    allowed = {0.0: 3, 0.05: 6, 0.2: 12}
+    # (share lost, share late): words of the 36 that may be wrong, and how much of each clip is the original at least.
+    # November 2026, eight runs and more: at a good line and at a mixed-up one at most 1 was wrong, at 5 % lost 4, at
+    # 20 % 5, with a likeness of at least 0.86, 0.78 and 0.69. Where all that is late is given up, it is 0.5 to 0.6 at the first.
+    allowed = {(0.0, 0.5): (3, 0.75), (0.05, 0.05): (6, 0.55), (0.2, 0.05): (12, 0.5)}
     async with asyncio.TaskGroup() as calls:
-        tasks = {loss: calls.create_task(spoken_over(rooms, loss)) for loss in allowed}
-    for loss, most in allowed.items():
-        line, heard = tasks[loss].result()
-        assert line.lost == pytest.approx(loss * (line.carried + line.lost), rel=0.4), "the line is what it should be"
+        tasks = {line: calls.create_task(spoken_over(rooms, *line)) for line in allowed}
+    for (loss, late), (most, least) in allowed.items():
+        line, heard = tasks[loss, late].result()
         assert line.carried + line.lost > 700, "the microphone's packets take it"
+        assert line.lost == pytest.approx(loss * (line.carried + line.lost), rel=0.4), "the line is what it should be"
         wrong = 0
         for clip, sound in zip(CLIPS, heard, strict=True):
+            assert likeness(sound, recorded(clip))[0] > least, f"{clip}, {loss:.0%} lost, {late:.0%} late"
             transcript = await recognizer.recognize(Recognition(sound))
             wrong += errors(said[clip], transcript.text)[0]
-        assert wrong <= most, f"{loss:.0%} lost"
+        assert wrong <= most, f"{loss:.0%} lost, {late:.0%} late"
 
 
-def burst_in(samples: Samples) -> bool:
-    """Whether a tone of a burst is in there: in any 20 ms, since holes beside it are quiet."""
-    return any(strength(samples[at : at + PIECE], 500, SPEECH_RATE) > 0.1 for at in range(0, len(samples), PIECE))
+def holds(samples: Samples, hertz: float) -> bool:
+    """Whether a tone is in there: in any 20 ms, since holes beside it are quiet."""
+    return any(strength(samples[at : at + PIECE], hertz, SPEECH_RATE) > 0.1 for at in range(0, len(samples), PIECE))
 
 
 async def delay_s(made: Call, person: Person) -> float:
-    """From microphone to us, of tone bursts the one that came fastest: what is late always shows in each of them, what
-    a busy machine does in some."""
+    """From microphone to us, of five tones the one that came fastest: what is late always shows in each of them, what
+    a busy machine does in some. Each is another, so that none is taken for one before it that comes late."""
     clock = asyncio.get_running_loop().time
     taken = []
-    for _ in range(BURSTS):
+
+    async def heard(hertz: int) -> float:
+        since, began = len(made.bot.events), clock()
+        await made.bot.until(
+            lambda: any(isinstance(each, Heard) and holds(each.samples, hertz) for each in made.bot.events[since:])
+        )
+        return clock() - began
+
+    for hertz in TONES:
         await person.say(np.zeros(3 * RATE // 10, np.float32))
-        before, began = len(made.bot.events), clock()
-
-        async def heard(since: int, began: float) -> float:
-            await made.bot.until(
-                lambda: any(isinstance(e, Heard) and burst_in(e.samples) for e in made.bot.events[since:])
-            )
-            return clock() - began
-
-        taken.append((await asyncio.gather(heard(before, began), person.say(tone(500, 0.2))))[0])
+        taken.append((await asyncio.gather(heard(hertz), person.say(tone(hertz, 0.2))))[0])
     return min(taken)
 
 
