@@ -20,10 +20,11 @@ test: $(VENV)/.installed-dev  ## Everything: lint, types, unit, conformance and 
 	@$(BIN)/voxgate models pull default
 	@scripts/test-tools
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 check: $(VENV)/.installed-dev lint  ## The fast half: lint, types, import floors, unit tests
-	@$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	@VOXGATE_QUICK=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow" $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev

@@ -23,6 +23,8 @@ from voxgate.planning import Plan, load_settings, plan
 from voxgate.records import SessionOpened
 from voxgate.store.sessions import SqlSessions
 
+pytestmark = pytest.mark.slow
+
 QUIET = (
     SCRIPTED + '[server]\nport = 0\n[voices.aliases.valsea-default]\ngender = "neutral"\nuse = ["scripted_tts/tone"]\n'
 )

@@ -81,7 +81,8 @@ async def converse(question: Path, voice: str, answer: Path) -> str:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(24_000)
-        await client.connect(URL, auth={"api_key": KEY, "voice": voice}, namespaces=[AGENT], transports=["websocket"])
+        auth = {"api_key": KEY, "voice": voice}
+        await client.connect(URL, auth=auth, namespaces=[AGENT], transports=["websocket"], wait_timeout=10)
         await over.wait()
         await client.disconnect()
     return "\n".join(trouble)

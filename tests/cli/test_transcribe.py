@@ -6,6 +6,8 @@ import pytest
 from tests.audio_samples import wav
 from tests.cli.conftest import Voxgate
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "This is what the script says."
 
 

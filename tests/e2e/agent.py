@@ -16,7 +16,7 @@ class Client:
     """python-socketio's own client, which keeps what it is told."""
 
     def __init__(self) -> None:
-        self.io = socketio.AsyncClient(reconnection=False)
+        self.io = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE_S)
         self.told: list[tuple[str, Any]] = []
         self._news = asyncio.Event()
         self.io.on("*", self._keep, namespace=AGENT)
@@ -27,7 +27,9 @@ class Client:
 
     async def connect(self, server: Server, *, transport: str = "websocket", **auth: str) -> None:
         auth = {"api_key": server.key, "voice": "alloy"} | auth
-        await self.io.connect(server.url, auth=auth, namespaces=[AGENT], transports=[transport])
+        await self.io.connect(
+            server.url, auth=auth, namespaces=[AGENT], transports=[transport], wait_timeout=PATIENCE_S
+        )
         await self.until("connected")
 
     async def emit(self, event: str, **data: Any) -> None:

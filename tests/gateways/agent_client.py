@@ -127,7 +127,7 @@ class House:
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[Client]:
         """A client that is connected to the namespace. `query`: what stands behind the question mark; None: the key."""
-        io = socketio.AsyncClient(reconnection=False)
+        io = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE_S)
         client = Client(io)
 
         async def keep(event: str, *data: Any) -> None:
@@ -145,6 +145,7 @@ class House:
             transports=["polling"] if polling else ["websocket"],
             auth=auth,
             headers=headers or {},
+            wait_timeout=PATIENCE_S,
         )
         try:
             yield client

@@ -36,7 +36,7 @@ from voxgate.calls import (
 )
 from voxgate.domain import SPEECH_RATE, Scope
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 RATE = 24_000
 

@@ -25,7 +25,7 @@ from voxgate.calls import (
 from voxgate.domain import SPEECH_RATE, Tier
 from voxgate.errors import EngineError
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,6 +14,8 @@ from websockets.typing import Subprotocol
 from tests.gateways.live_client import FRAME, PATH, SCRIPT, Client, LiveHouse, house, silence, speech
 from voxgate.domain import LiveRecognition, Partial
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent.parent / "golden" / "live"
 
 

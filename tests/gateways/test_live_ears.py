@@ -10,6 +10,8 @@ from tests.recordings import cut, opus_packets, packed
 from voxgate.domain import Guess, Samples
 from voxgate.testing.scripted import ScriptedSpeechToText
 
+pytestmark = pytest.mark.slow
+
 TWO_LANGUAGES = '[engines.scripted_stt]\nlanguages = { en = "good", vi = "fair" }\n'
 VIETNAMESE = (Guess("vi", 0.95), Guess("en", 0.05))
 

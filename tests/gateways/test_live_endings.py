@@ -19,6 +19,8 @@ from tests.inside import inside, listening
 from tests.serving import SCRIPTED
 from voxgate.domain import Scope
 
+pytestmark = pytest.mark.slow
+
 SLOW = "[engines.scripted_stt]\ndecode_ms = 150\n"
 """Long enough for a client to be gone before a final is made."""
 

@@ -15,6 +15,8 @@ from tests.conftest import absent
 from tests.gateways.test_rest_edge import error_of
 from tests.serving import Server
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "This is what the script says."
 FORMATS = {  # response_format -> content type, ffprobe's names of container and codec
     "mp3": ("audio/mpeg", "mp3", "mp3"),

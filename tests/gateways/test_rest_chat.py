@@ -15,6 +15,8 @@ from tests.gateways.test_rest_edge import error_of
 from tests.inside import Inside, inside, listening
 from tests.serving import SCRIPTED
 
+pytestmark = pytest.mark.slow
+
 ANSWER = "This is the scripted answer. It is always the same."
 KEY = "sk-our-own-secret"
 HELLO = [{"role": "user", "content": "hello"}]

@@ -15,6 +15,8 @@ from tests.inside import Inside, inside, listening
 from tests.serving import SCRIPTED
 from voxgate.services.accounts import KeyLimits
 
+pytestmark = pytest.mark.slow
+
 PORTS = frozenset({"stt", "tts", "llm", "vad"})
 SPEECH = {"model": "tts-1", "voice": "alloy", "input": "hello"}
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}

@@ -12,6 +12,8 @@ from tests.serving import SCRIPTED, Server
 from voxgate.domain import Correction
 from voxgate.text.correct import apply
 
+pytestmark = pytest.mark.slow
+
 RAW = "Um, i meet the the team on monday, it costs twenty five dollars lah"
 TEXT = "I meet the team on Monday, it costs $25 lah"
 SETTINGS = f'[engines.scripted_stt]\ntext = "{RAW}"\n[engines.scripted_stt.languages]\nen = "good"\nvi = "fair"\n'

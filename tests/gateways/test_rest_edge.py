@@ -12,6 +12,8 @@ import pytest
 from tests.audio_samples import wav
 from tests.serving import Server
 
+pytestmark = pytest.mark.slow
+
 ENVELOPE = {"message", "type", "code", "param"}
 
 

@@ -26,6 +26,8 @@ from voxgate.store.database import Database
 from voxgate.store.idempotency import SqlIdempotency
 from voxgate.store.ledger import SqlLedger
 
+pytestmark = pytest.mark.slow
+
 TRANSCRIBE, SPEAK, CHAT = "/v1/audio/transcriptions", "/v1/audio/speech", "/v1/chat/completions"
 SAY = {"model": "tts-1", "voice": "alloy", "input": "One."}
 ASK = {"model": "valsea-fast", "messages": [{"role": "user", "content": "x"}]}

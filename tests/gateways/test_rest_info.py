@@ -13,6 +13,8 @@ from voxgate.errors import MisuseError, StoreError
 from voxgate.services.switchboard import Switchboard
 from voxgate.store.database import Database
 
+pytestmark = pytest.mark.slow
+
 SCRIPTED_PORTS = frozenset({"stt", "tts", "llm", "vad"})
 
 

@@ -20,6 +20,8 @@ from voxgate.records import SessionOpened
 from voxgate.rooms import Grant, RoomEnd, Voicebot
 from voxgate.services.rooms import OpenRoom
 
+pytestmark = pytest.mark.slow
+
 SESSIONS = "/v1/voicebot-livekit/session"
 UNKNOWN = "ext-vb-665f5aa613e4fe2f12ab34cd-a1b2c3d4e5f6"
 

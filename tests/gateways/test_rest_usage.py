@@ -9,6 +9,8 @@ import pytest
 from tests.audio_samples import wav
 from tests.serving import Server
 
+pytestmark = pytest.mark.slow
+
 ASK = {"model": "valsea-fast", "messages": [{"role": "user", "content": "x"}]}
 
 

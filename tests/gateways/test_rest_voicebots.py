@@ -15,6 +15,8 @@ from tests.inside import Inside, inside
 from tests.serving import SCRIPTED
 from voxgate.services.voicebots import VoicebotSettings
 
+pytestmark = pytest.mark.slow
+
 LIMITS = VoicebotSettings(per_organization=4, name_characters=20, images=2, image_bytes=2_000, image_pixels=16 * 8)
 CONFIG = (
     SCRIPTED

@@ -4,8 +4,11 @@ import re
 import uuid
 
 import httpx
+import pytest
 
 from tests.serving import Server
+
+pytestmark = pytest.mark.slow
 
 SPEECH = {"model": "tts-1", "voice": "alloy", "input": "hello"}
 

@@ -14,6 +14,8 @@ from voxgate.domain import Principal
 from voxgate.errors import Code, EngineError, MisuseError, PeerError, RefusedError, StoreError
 from voxgate.gateways.sockets import Peer
 
+pytestmark = pytest.mark.slow
+
 
 async def whoami(peer: Peer, principal: Principal) -> None:
     peer.post(principal.key_id)

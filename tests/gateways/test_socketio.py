@@ -12,6 +12,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.gateways.agent_client import House, house
 
+pytestmark = pytest.mark.slow
+
 LIMITS = """
 [limits]
 socket_unauthenticated_s = 1

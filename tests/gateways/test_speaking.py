@@ -23,7 +23,7 @@ CODEC_S = 0.11
 """MP3 and AAC streams carry their encoder's start-up and the rest of the last frame."""
 
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

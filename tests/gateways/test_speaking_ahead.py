@@ -12,6 +12,8 @@ from voxgate.domain import Speech, Utterance
 from voxgate.protocols.speech.session import SpeechSession
 from voxgate.testing.scripted import ScriptedTextToSpeech
 
+pytestmark = pytest.mark.slow
+
 PACED = "[engines.scripted_tts]\nword_ms = 1_200\npiece_audio_ms = 300\n[limits]\nspeech_ahead_s = 0.1\n"
 """A word is four pieces, which cost nothing to make and take 1.1 s to leave."""
 

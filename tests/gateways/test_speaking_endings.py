@@ -17,6 +17,8 @@ from voxgate.errors import Code, EngineError, PeerError, RefusedError
 from voxgate.services.switchboard import Switchboard
 from voxgate.testing.scripted import ScriptedTextToSpeech
 
+pytestmark = pytest.mark.slow
+
 SLOW_WORDS = """
 [engines.scripted_tts]
 word_ms = 5_000

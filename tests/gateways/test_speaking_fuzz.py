@@ -12,6 +12,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.gateways.speech_client import SpeechHouse, house
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [engines.scripted_tts]
 word_ms = 20_000

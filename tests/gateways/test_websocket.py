@@ -17,6 +17,8 @@ from voxgate.domain import Principal
 from voxgate.gateways.http import read_tls
 from voxgate.gateways.sockets import Peer
 
+pytestmark = pytest.mark.slow
+
 CLOSE, PING, PONG, TEXT, BINARY = Opcode.CLOSE, Opcode.PING, Opcode.PONG, Opcode.TEXT, Opcode.BINARY
 NORMAL = struct.pack("!H", 1000)
 

@@ -34,6 +34,8 @@ from voxgate.store.database import Database
 from voxgate.store.ledger import SqlHold, SqlLedger
 from voxgate.store.schema import Kind, organizations, postings, usage
 
+pytestmark = pytest.mark.slow
+
 AMOUNTS = st.integers(min_value=1, max_value=50)
 
 

@@ -38,6 +38,8 @@ from voxgate.store.database import Database
 from voxgate.store.ledger import SqlLedger
 from voxgate.store.rooms import SqlRoom, SqlRooms
 
+pytestmark = pytest.mark.slow
+
 PRICE = 10
 
 

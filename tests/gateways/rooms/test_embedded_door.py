@@ -14,6 +14,8 @@ from tests.conformance.room_checks import a_plan
 from tests.embedded_rooms import Rooms, embedded_rooms, signalling
 from voxgate.rooms import Grant, RoomPlan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:

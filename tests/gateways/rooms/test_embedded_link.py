@@ -16,6 +16,8 @@ from voxgate.gateways.rooms.embedded_settings import EmbeddedSettings, IceServer
 from voxgate.gateways.rooms.media import Attributes, RoomMedia
 from voxgate.rooms import Grant, RoomEnd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
