@@ -91,8 +91,9 @@ async def test_speech_is_recognized_over_lines_that_lose_and_mix_up_packets(
     with (shared / "audio" / "transcripts.tsv").open(encoding="utf-8") as table:
         said = {row["file"]: row["transcript"] for row in csv.DictReader(table, delimiter="\t")}
     # (share lost, share late): words of the 36 that may be wrong, and how much of each clip is the original at least.
-    # November 2026: over a good line and a mixed-up one at most 1 was wrong, at 5 % lost 4 (six runs), at 20 % 5 (nine);
-    # the likeness was at least 0.86, 0.78 and 0.69 (two runs). Where all that is late is given up, it is 0.5 to 0.6 at the first.
+    # November 2026: over a good line and a mixed-up one at most 1 was wrong, at 5 % lost 4 (six runs), at 20 % lost 5
+    # (nine runs); the likeness was at least 0.86, 0.78 and 0.69 (two runs). Where all that is late is given up, it is
+    # 0.5 to 0.6 at the first.
     allowed = {(0.0, 0.5): (3, 0.75), (0.05, 0.05): (6, 0.55), (0.2, 0.05): (12, 0.5)}
     async with asyncio.TaskGroup() as calls:
         tasks = {line: calls.create_task(spoken_over(rooms, *line)) for line in allowed}
