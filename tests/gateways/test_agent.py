@@ -391,7 +391,7 @@ async def test_events_that_are_named_like_the_librarys_own(server: House, key: s
 
 
 async def test_who_is_not_heard_is_not_read(server: House, key: str) -> None:
-    """An hour of audio at once: what the conversation does not take stays with the client."""
+    """Five minutes of audio at once: what the conversation does not take stays with the client."""
     async with server.started(key) as (client, talk):
         talk.hearing.clear()
         sending = asyncio.create_task(_flood(client.emit))
@@ -405,7 +405,7 @@ async def test_who_is_not_heard_is_not_read(server: House, key: str) -> None:
 
 async def _flood(emit: object) -> None:
     second = bytes(2 * SPEECH_RATE)
-    for _ in range(3600):
+    for _ in range(300):
         await emit("audio_chunk", {"audio": second})  # type: ignore[operator]
         await asyncio.sleep(0)
 
