@@ -1,5 +1,6 @@
 """What every test may use. What is required (VOXGATE_REQUIRE) and absent fails its tests; anything else skips them."""
 
+import fcntl
 import functools
 import os
 import tempfile
@@ -40,11 +41,14 @@ def stored(model: str) -> Path:
 def published(model: str) -> Path:
     """The folder with a model's files as its makers publish them; fetched once, into the checkout's ignored cache."""
     folder = ROOT / ".cache" / "published"
-    if not (folder / model).is_dir():
-        try:
-            ModelStore(models_root(os.environ)).export([model], folder)
-        except ModelError as error:
-            absent("models", f"the published model {model} ({error.message})")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "published.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side, in processes of their own
+        if not (folder / model).is_dir():
+            try:
+                ModelStore(models_root(os.environ)).export([model], folder)
+            except ModelError as error:
+                absent("models", f"the published model {model} ({error.message})")
     return folder / model
 
 
