@@ -2,10 +2,12 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.real import start, stop
+from tests.postgres import Postgres
 from tests.serving import Server
 
 SHAKY = """
@@ -81,3 +83,15 @@ def shaky_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     upstream.shutdown()
     serving.join()
     upstream.server_close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'kill.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)

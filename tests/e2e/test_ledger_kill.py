@@ -2,18 +2,15 @@
 
 import asyncio
 import random
-import subprocess
-import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conftest import ROOT
+from tests.e2e.killing import run_and_kill
 from tests.e2e.ledger_worker import TARIFFS
 from tests.postgres import Postgres
 from tests.serving import SCRIPTED, Server
@@ -35,31 +32,6 @@ pytestmark = pytest.mark.slow
 
 KILLS = 4
 _PATIENCE_S = 30
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'kill.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create()
-    yield server.url(name)
-    server.drop(name)
-
-
-def run_and_kill(url: str, key_id: str, org_id: str, seed: int) -> list[list[str]]:
-    """What a worker wrote down before it was killed, between nothing and half a second after its first line."""
-    command = [sys.executable, "-m", "tests.e2e.ledger_worker", url, key_id, org_id, str(seed)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        time.sleep(random.Random(seed).random() / 2)
-        process.kill()
-        rest = process.stdout.read()
-    assert process.returncode == -9
-    return [line.split() for line in (first + rest).decode().splitlines()]
 
 
 def bounds(journal: list[list[str]]) -> dict[str, tuple[int, int]]:
@@ -96,7 +68,7 @@ async def test_the_ledger_says_what_was_delivered_whenever_its_server_is_killed(
     seed = random.randrange(1_000_000)
     swept = 0
     for kill in range(KILLS):
-        journal = await asyncio.to_thread(run_and_kill, url, key.id, org.id, seed + kill)
+        journal = await asyncio.to_thread(run_and_kill, "ledger_worker", url, key.id, org.id, seed + kill)
         swept += (await ledger.balance(org.id)).held > 0
         for _ in range(2):  # seen alive for the last time, then silent for too long
             await sweeper.tick()

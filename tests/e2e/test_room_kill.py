@@ -2,18 +2,12 @@
 
 import asyncio
 import random
-import subprocess
-import sys
-import time
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.e2e.killing import run_and_kill
 from tests.e2e.room_worker import PRICE
-from tests.postgres import Postgres
 from voxgate.clock import FakeClock
 from voxgate.domain import Tier
 from voxgate.rooms import RoomEnd
@@ -32,31 +26,6 @@ pytestmark = pytest.mark.slow
 
 KILLS = 10
 """On each of the two databases."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'kill.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create()
-    yield server.url(name)
-    server.drop(name)
-
-
-def run_and_kill(url: str, key_id: str, org_id: str, seed: int) -> list[list[str]]:
-    """What a worker wrote down before it was killed, between nothing and half a second after its first line."""
-    command = [sys.executable, "-m", "tests.e2e.room_worker", url, key_id, org_id, str(seed)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        time.sleep(random.Random(seed).random() / 2)
-        process.kill()
-        rest = process.stdout.read()
-    assert process.returncode == -9
-    return [line.split() for line in (first + rest).decode().splitlines()]
 
 
 Bill = tuple[int, int]
@@ -97,7 +66,7 @@ async def test_sessions_are_billed_to_the_last_heartbeat_whenever_their_server_i
     seed = random.randrange(1_000_000)
     crashed, checked = 0, set[str]()
     for kill in range(KILLS):
-        journal = await asyncio.to_thread(run_and_kill, url, key.id, org.id, seed + kill)
+        journal = await asyncio.to_thread(run_and_kill, "room_worker", url, key.id, org.id, seed + kill)
         for _ in range(2):  # seen alive for the last time, then silent for too long
             await sweeper.tick()
             clock.advance(31)

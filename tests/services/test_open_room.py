@@ -1,15 +1,12 @@
 """Sessions and their bills over a real ledger; the clock moves when it is told to."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from tests.services.room_desk import PRICE, TARIFF, Desk, begun, bot, somebody, stay
-from voxgate.clock import FakeClock
 from voxgate.domain import Principal
 from voxgate.errors import RefusedError, StoreError
 from voxgate.rooms import RoomEnd
@@ -17,32 +14,7 @@ from voxgate.services.billing import Prepaid
 from voxgate.services.room_time import Notice
 from voxgate.services.rooms import Tick
 from voxgate.store.accounts import SqlAccounts
-from voxgate.store.audit import SqlAudit
 from voxgate.store.database import Database
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'test.db'}")
-    await database.upgrade()
-    yield database
-    assert (await SqlAudit(database).audit()).differences == ()
-    await database.aclose()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def desk(database: Database, clock: FakeClock) -> Desk:
-    return Desk(database, clock)
-
-
-@pytest.fixture
-async def who(database: Database) -> Principal:
-    return await somebody(database)
 
 
 async def test_what_nobody_joins_costs_its_first_minute_and_ends_with_its_token(desk: Desk, who: Principal) -> None:

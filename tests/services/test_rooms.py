@@ -1,9 +1,7 @@
 """Sessions and their bills over a real ledger; the clock moves when it is told to."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,33 +11,8 @@ from voxgate.clock import FakeClock
 from voxgate.domain import Principal
 from voxgate.errors import Code, EngineError, PeerError, RefusedError, StoreError
 from voxgate.rooms import Grant, RoomEnd
-from voxgate.store.audit import SqlAudit
 from voxgate.store.books import SqlBooks
 from voxgate.store.database import Database
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'test.db'}")
-    await database.upgrade()
-    yield database
-    assert (await SqlAudit(database).audit()).differences == ()
-    await database.aclose()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def desk(database: Database, clock: FakeClock) -> Desk:
-    return Desk(database, clock)
-
-
-@pytest.fixture
-async def who(database: Database) -> Principal:
-    return await somebody(database)
 
 
 async def test_a_session_begins_with_its_first_minute_paid(desk: Desk, who: Principal) -> None:
