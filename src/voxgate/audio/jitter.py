@@ -40,8 +40,13 @@ class Reorder:
 
     @property
     def waiting(self) -> int:
-        """Packets that wait for one before them: where nothing comes for a while, `drain` them."""
+        """Packets that wait for one before them."""
         return len(self._held)
+
+    @property
+    def missing(self) -> int | None:
+        """The number of the packet that is waited for: where it is the same for too long, `drain`."""
+        return self._next if self._held else None
 
     def push(self, sequence: int, timestamp: int, samples: int, payload: bytes) -> list[bytes | Hole]:
         """What can be played, in order, once this packet is there.

@@ -115,12 +115,17 @@ def test_what_is_encoded_sounds_the_same() -> None:
 
 
 def hear(numbers: list[int], made: list[bytes]) -> tuple[Ear, Samples]:
+    """All of them at once, and the time after which nothing is waited for."""
     heard: list[Samples] = []
-    ear = Ear(heard.append)
-    for number in numbers:
-        ear.hear(number, number * OPUS_FRAME, made[number])
-    ear.drain()
-    return ear, np.concatenate(heard)
+
+    async def scenario() -> Ear:
+        ear = Ear(heard.append)
+        for number in numbers:
+            ear.hear(number, number * OPUS_FRAME, made[number])
+        await asyncio.sleep(0.07)
+        return ear
+
+    return run(scenario()), np.concatenate(heard)
 
 
 def test_a_microphone_is_heard_at_its_level() -> None:
@@ -158,6 +163,26 @@ def test_packets_out_of_order_are_heard_in_order() -> None:
     _, straight = hear(list(range(50)), made)
     _, sound = hear(swapped, made)
     assert np.array_equal(sound, straight)
+
+
+def test_a_missing_packet_is_waited_for_60_ms_whatever_comes_behind_it() -> None:
+    made = packets(0.3)
+    heard: list[tuple[float, int]] = []
+
+    async def scenario() -> None:
+        clock = asyncio.get_running_loop().time
+        ear = Ear(lambda sound: heard.append((round(clock(), 3), len(sound))))
+        start = clock()
+        for number, at in ((0, 0.0), (2, 0.04), (3, 0.09), (4, 0.2), (6, 0.22)):
+            await asyncio.sleep(start + at - clock())
+            ear.hear(number, number * OPUS_FRAME, made[number])
+        ear.close()
+        await asyncio.sleep(1)
+        heard[:] = [(round(when - start, 3), samples) for when, samples in heard]
+
+    run(scenario())
+    assert [when for when, _ in heard] == [0.0, 0.1, 0.2]  # what was behind the last hole is left: it was closed
+    assert sum(samples for _, samples in heard) == pytest.approx(5 * 320, abs=64)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x03", b"\xff\x00", b"\x7b\xff" + b"x" * 40, b"\xfc" + b"\xff" * 200])

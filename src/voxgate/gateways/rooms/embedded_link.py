@@ -44,8 +44,6 @@ _CONNECT_S = 20
 """How long media may take to connect: clients give up after 15 s themselves (livekit-client 2.23)."""
 _REFRESH_S = 60
 """How long before a token runs out the next one is sent."""
-_STALL_S = 0.06
-"""How long packets wait for one before them where nothing more comes: what three of them take to come."""
 _PARTING_S = 0.5
 """How long media may be gone before the client is told to connect anew: one that leaves closes it before it says so."""
 _BAD = 100
@@ -128,7 +126,6 @@ class Link:
         self._began = self._loop.time()
         self._ear: Ear | None = None
         self._sources: list[int] = []  # SSRCs of the microphone, the last one is heard
-        self._stall: asyncio.TimerHandle | None = None
         self._broken: asyncio.TimerHandle | None = None
         self._bad = 0
         self._offers = 0
@@ -185,9 +182,10 @@ class Link:
         finally:
             self._ended = True
             giving_up.cancel()
-            for timer in (self._stall, self._broken):
-                if timer is not None:
-                    timer.cancel()
+            if self._broken is not None:
+                self._broken.cancel()
+            if self._ear is not None:
+                self._ear.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -305,16 +303,13 @@ class Link:
             if packet.ssrc in self._sources:
                 return  # of a microphone that was given up
             self._sources.append(packet.ssrc)
+            if self._ear is not None:
+                self._ear.close()
             self._ear = Ear(self._heard)
         if (subscribed := self.signalling.sound_came()) is not None:
             self.tell(subscribed)
         assert self._ear is not None
         self._ear.hear(packet.sequence_number, packet.timestamp, packet.payload)
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-        if self._ear.reorder.waiting:
-            self._stall = self._loop.call_later(_STALL_S, self._ear.drain)
 
     def data_came(self, data: bytes) -> None:
         """See `Watcher`."""

@@ -34,6 +34,8 @@ _TAIL = 2
 last sound out for a while."""
 _LATE_S = 0.2
 """Packets that could not be sent in time for so long are made up for at once; beyond it, time is lost."""
+_STALL_S = 0.06
+"""How long packets wait for one before them, however few they are: what three of them take to come."""
 _OPUS_CLOCK = Fraction(1, OPUS_RATE)
 
 
@@ -167,10 +169,12 @@ class Encoder:
 
 
 class Ear:
-    """One stream of a microphone: packets as they come, to samples at SPEECH_RATE."""
+    """One stream of a microphone: packets as they come, to samples at SPEECH_RATE. Needs a running event loop."""
 
     def __init__(self, heard: Callable[[Samples], None]) -> None:
         self.reorder = Reorder()
+        self._stall: asyncio.TimerHandle | None = None
+        self._awaited: int | None = None  # the packet that `_stall` is for
         self._heard = heard
         self._codec = OpusCodec()
         self._resampler = Resampler(OPUS_RATE, SPEECH_RATE, prompt=True)
@@ -183,9 +187,19 @@ class Ear:
         except PeerError:
             return  # empty, or no Opus: a client that asks for an answer to its own packets sends such
         self._play(self.reorder.push(sequence, timestamp, self._last, payload))
+        if self.reorder.missing != self._awaited:
+            self.close()
+            self._awaited = self.reorder.missing
+            if self._awaited is not None:
+                self._stall = asyncio.get_running_loop().call_later(_STALL_S, self._drain)
 
-    def drain(self) -> None:
-        """Nothing has come for a while: what waits is played."""
+    def close(self) -> None:
+        """What still waits is not played: another stream has begun, or nobody listens."""
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _drain(self) -> None:
         self._play(self.reorder.drain())
 
     def _play(self, due: list[bytes | Hole]) -> None:
