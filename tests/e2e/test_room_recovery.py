@@ -1,11 +1,18 @@
 """A server that is killed in the middle of a call in a room, and started again."""
 
+import asyncio
+import json
+import math
+import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from livekit import rtc
 
 from tests.room_person import joined
 from tests.serving import SCRIPTED, Server
@@ -15,6 +22,10 @@ pytestmark = pytest.mark.slow
 
 CONFIG = SCRIPTED + "[ledger]\nheartbeat_s = 0.5\norphaned_after_s = 2\n"
 SESSIONS = "/v1/voicebot-livekit/session"
+
+KILLS = 20
+LONGEST_S = 2.5
+"""From a client's first request to the kill: it hits sessions that are being created, joined, greeted and carried."""
 
 
 @pytest.fixture
@@ -65,3 +76,87 @@ async def test_a_killed_server_closes_its_rooms_bills_them_right_and_takes_new_o
     again = httpx.get(f"{second.url}/rtc/v1/validate", params={"access_token": session["participantToken"]})
     assert again.status_code == 401
     assert "this session is over" in again.text
+
+
+@dataclass
+class Visit:
+    """What a client knows of its session; times are on the monotonic clock."""
+
+    room: str = ""
+    asked: float = math.inf
+    """When it began to join."""
+    inside: float = math.inf
+    killed: float = 0.0
+
+
+async def _visited_and_killed(server: Server, key: str, bot: str, after_s: float) -> Visit:
+    visit = Visit()
+
+    async def kill() -> None:
+        await asyncio.sleep(after_s)
+        visit.killed = time.monotonic()
+        server.process.kill()
+        await asyncio.to_thread(server.process.wait)
+
+    killing = asyncio.create_task(kill())
+    try:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as client:
+            answer = await client.post(SESSIONS, json={"voicebotId": bot})
+        session = answer.raise_for_status().json()
+        visit.room, visit.asked = session["roomName"], time.monotonic()
+        async with joined(Grant(session["livekitUrl"], session["participantToken"])):
+            visit.inside = time.monotonic()
+            await killing
+    except (httpx.TransportError, rtc.ConnectError):
+        pass  # it was killed before the client was inside
+    await killing
+    return visit
+
+
+@pytest.mark.timeout(300)
+async def test_killed_at_twenty_moments_it_bills_what_was_there_and_never_a_second_more(
+    tmp_path: Path, started: list[Server]
+) -> None:
+    (server,) = started
+    key = server.new_key("acme", "100")
+    with server.client(key) as client:
+        bot = client.post("/v1/voicebots", json={"name": "Guide", "voice": "alloy"}).json()["id"]
+    seed = random.randrange(1_000_000)
+    chance = random.Random(seed)
+    visits = []
+    for _ in range(KILLS):
+        visits.append(await _visited_and_killed(server, key, bot, chance.uniform(0, LONGEST_S)))
+        server = await asyncio.to_thread(Server, tmp_path, CONFIG)
+        started[:] = [server]
+    deadline = time.monotonic() + 15
+    while any(session["ended_at"] is None for session in _kept(server)):
+        assert time.monotonic() < deadline, _kept(server)
+        await asyncio.sleep(0.5)
+    kept = _kept(server)
+
+    sessions = {session["room"]: session for session in kept}
+    told = f"seed {seed}: {visits}"
+    assert {visit.room for visit in visits} - {""} <= sessions.keys(), told
+    assert len(sessions) <= KILLS
+    assert any(visit.inside < visit.killed for visit in visits), f"no kill hit a call; {told}"
+    for visit in visits:
+        if visit.room:
+            billed = sessions[visit.room]
+            assert billed["end_reason"] == "crashed", told
+            assert billed["seconds"] <= math.ceil(max(0.0, visit.killed - visit.asked)), (visit, told)
+            assert billed["seconds"] >= math.floor(visit.killed - visit.inside - 1), (
+                visit,
+                told,
+            )  # beats, half a second
+    assert {(session["minutes"], session["credits"]) for session in kept} == {(1, "1")}, kept
+    with server.client(key) as client:
+        balance = client.get("/v1/credits").json()
+    assert (balance["balance"], balance["held"]) == (100 - len(sessions), 0)
+    server.voxgate("credits", "audit")
+
+
+def _kept(server: Server) -> list[dict[str, Any]]:
+    listed = server.voxgate("rooms", "list", "--json", "--limit", "100").stdout
+    sessions: list[dict[str, Any]] = json.loads(listed)
+    return sessions
