@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -356,9 +357,15 @@ async def serve(what: Plan, *, on_key: Callable[[str], None], on_ready: Callable
                 on_key(created.key)
 
             async def load() -> None:
+                """What is there when a server is ready stays for its life: the garbage collector, which stops
+                everybody's audio while it works, need not look through it again (0.1 s each time)."""
                 await asyncio.gather(server.room.start(), asyncio.to_thread(warm))
-                on_ready(Started(listener.url, server.room, await _make_hello(server.room, what.data_dir)))
+                hello = await _make_hello(server.room, what.data_dir)
+                gc.collect()
+                gc.freeze()
+                on_ready(Started(listener.url, server.room, hello))
                 await asyncio.to_thread(server.hosted.warm)
+                gc.freeze()
 
             loading = asyncio.create_task(load())
             watching = asyncio.create_task(server.metrics.watch_loop(what.settings.observe.loop_lag_interval_s))

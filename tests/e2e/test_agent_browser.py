@@ -40,6 +40,9 @@ TURNS = (
     ("sense_0890", "unless to be rather cold hearted and rather selfish is to be ill disposed", SHORT),
 )
 """Recording, what it says, what is answered. Long answers are interrupted by the next turn."""
+SEAM_MS = 60
+TRIES = 2
+"""A machine that was busy for a moment tells of one sound's end too late; a player that is wrong is wrong again."""
 INTO_THE_ANSWER_S, AFTER_THE_ANSWER_S = 3.5, 6.0
 """From the end of a turn to the next one: an answer begins after about one second, and a short one lasts two."""
 
@@ -103,8 +106,19 @@ def test_the_class_is_as_published() -> None:
 
 def test_a_conversation_of_five_turns_with_two_interruptions(server: Server, tmp_path: Path) -> None:
     recording, seconds = conversation(tmp_path)
-    told = run(server, tmp_path, voice="valsea-neutral", language="en", hears=recording, seconds=seconds + 1)
-    (tmp_path / "told.json").write_text(json.dumps(told, indent=1))
+    for _ in range(TRIES):
+        told = run(server, tmp_path, voice="valsea-neutral", language="en", hears=recording, seconds=seconds + 1)
+        (tmp_path / "told.json").write_text(json.dumps(told, indent=1))
+        check_what_was_said(told)
+        seams = {reply["response_id"]: seams_of(told, reply["response_id"]) for reply in of(told, "response")}
+        answered = [event["total_ms"] for event in of(told, "latency")]
+        print("answered after", answered, "seams", seams)
+        if all(abs(seam) <= SEAM_MS for seams_ in seams.values() for seam in seams_):
+            return
+    raise AssertionError(f"gaps (+) or overlaps (-) between the sounds of a reply, in ms: {seams}")
+
+
+def check_what_was_said(told: Any) -> None:
     assert told["console"] == []
     assert of(told, "error") == []
 
@@ -122,20 +136,16 @@ def test_a_conversation_of_five_turns_with_two_interruptions(server: Server, tmp
         assert 2 <= len(event["spoken_text"].split()) < len(LONG.split()) - 5
         assert LONG.startswith(event["spoken_text"].strip())
 
-    heard = of(told, "audio_chunk")
-    assert len(heard) == len(told["sounds"])  # the class makes one element of each chunk
-    for reply in replies:
-        sounds = [
-            s for s, chunk in zip(told["sounds"], heard, strict=True) if chunk["response_id"] == reply["response_id"]
-        ]
-        assert len(sounds) >= 2
-        gaps = [round(after["play"] - before["ended"], 1) for before, after in pairwise(sounds)]
-        print(reply["response_id"], "gaps", gaps)
-        assert all(abs(gap) <= 60 for gap in gaps), gaps
-        [end] = [event for event in of(told, "audio_end") if event["response_id"] == reply["response_id"]]
-        assert end["total_chunks"] == len(sounds)
-    answered = [event["total_ms"] for event in of(told, "latency")]
-    print("answered after", answered)
+
+def seams_of(told: Any, reply: str) -> list[float]:
+    """From the end of each sound of a reply to the beginning of the next one, in ms; negative where they overlap."""
+    chunks = of(told, "audio_chunk")
+    assert len(chunks) == len(told["sounds"])  # the class makes one element of each chunk
+    sounds = [s for s, chunk in zip(told["sounds"], chunks, strict=True) if chunk["response_id"] == reply]
+    assert len(sounds) >= 2
+    [end] = [event for event in of(told, "audio_end") if event["response_id"] == reply]
+    assert end["total_chunks"] == len(sounds)
+    return [round(after["play"] - before["ended"], 1) for before, after in pairwise(sounds)]
 
 
 def test_the_class_unchanged_is_told_which_engine_is_missing(server: Server, tmp_path: Path) -> None:

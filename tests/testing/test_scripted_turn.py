@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.conftest import Recorder
+from tests.virtual import run
 from voxgate.errors import Code, EngineError, RefusedError
 from voxgate.ports import EngineContext, TurnDetector
 from voxgate.testing.scripted_turn import PLUGIN, ScriptedTurnDetector, ScriptedTurnSettings
@@ -23,14 +24,12 @@ async def test_the_order_of_questions_counts_not_that_of_answers() -> None:
     assert list(both) == [0.1, 0.9]
 
 
-async def test_an_answer_costs_what_is_set() -> None:
-    slept: list[float] = []
+def test_an_answer_costs_what_is_set() -> None:
+    async def scenario() -> float:
+        await ScriptedTurnDetector("turn", ScriptedTurnSettings(predict_ms=45)).complete(AUDIO)
+        return asyncio.get_running_loop().time()
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    await ScriptedTurnDetector("turn", ScriptedTurnSettings(predict_ms=45), sleep).complete(AUDIO)
-    assert slept == [0.045]
+    assert run(scenario()) == pytest.approx(0.045)
 
 
 async def test_it_fails_when_told_to() -> None:

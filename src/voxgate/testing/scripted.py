@@ -7,7 +7,7 @@ runs as many of them side by side as the server carries.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from itertools import count
 from typing import Any
@@ -31,9 +31,6 @@ from voxgate.domain import (
 from voxgate.errors import Code, EngineError, PeerError, RefusedError
 from voxgate.ports import EngineContext, EnginePlugin, LiveUtterance
 from voxgate.testing.scripted_live import SILENCE_RMS, ScriptedUtterance, rms, sounds
-
-Sleep = Callable[[float], Awaitable[None]]
-"""How a cost is waited for, in seconds; `asyncio.sleep`, or a test's own clock."""
 
 _FADE_S = 0.005  # at both ends of a tone, so that it does not click
 _GAP = 0.2  # of a tone word is silence, so that words can be told apart
@@ -107,21 +104,33 @@ class ScriptedSttSettings(Failures):
     """Speech that a partial needs for each word it shows. Partials cost nothing and come as the speech is fed."""
 
 
+class _Costs:
+    """The waits of one answer, counted from where it begins, as those of an engine in another process are: what is
+    done with one piece does not put off the next."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due = self._loop.time()
+
+    async def wait(self, ms: float) -> None:
+        self._due += ms / 1000
+        await asyncio.sleep(max(0.0, self._due - self._loop.time()))
+
+
 class ScriptedSpeechToText:
     """`ports.Recognizer`: the same text for every utterance, its words spread evenly over the audio."""
 
-    def __init__(self, name: str, settings: ScriptedSttSettings, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, name: str, settings: ScriptedSttSettings) -> None:
         self.languages = settings.languages
         self.max_seconds = settings.max_seconds
         self._settings = settings
         self._script = Script(name, settings)
-        self._sleep = sleep
 
     async def recognize(self, request: Recognition) -> Transcript:
         await self._script.step()
         settings = self._settings
         seconds = request.audio.size / SPEECH_RATE
-        await self._sleep((settings.decode_ms + settings.decode_ms_per_second * seconds) / 1000)
+        await asyncio.sleep((settings.decode_ms + settings.decode_ms_per_second * seconds) / 1000)
         if not sounds(request.audio):
             return Transcript("", request.language)
         return Transcript(
@@ -171,14 +180,13 @@ class ScriptedTtsSettings(Failures):
 class ScriptedTextToSpeech:
     """`ports.TextToSpeech`: every word a tone of the same length, with exact word times."""
 
-    def __init__(self, name: str, settings: ScriptedTtsSettings, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, name: str, settings: ScriptedTtsSettings) -> None:
         self.voices = tuple(
             Voice(voice, name, settings.languages, "neutral", licence="none", quality="plain")
             for voice in settings.voices
         )
         self._settings = settings
         self._script = Script(name, settings)
-        self._sleep = sleep
 
     @asynccontextmanager
     async def open(self, utterance: Utterance) -> AsyncIterator[AsyncIterator[Speech]]:
@@ -199,8 +207,9 @@ class ScriptedTextToSpeech:
         audio = tone(len(text), word_ms=settings.word_ms / utterance.speed, rate=settings.rate, hertz=220.0 * octave)
         words = spread(utterance.text, audio.size)
         size = max(1, round(settings.rate * settings.piece_audio_ms / 1000))
+        costs = _Costs()
         for start in range(0, audio.size, size):
-            await self._sleep((settings.piece_ms if start else settings.first_audio_ms) / 1000)
+            await costs.wait(settings.piece_ms if start else settings.first_audio_ms)
             begun = tuple(word for word in words if start <= word.start < start + size)
             yield Speech(audio[start : start + size], settings.rate, begun)
 
@@ -243,11 +252,10 @@ class ScriptedLanguageModel:
 
     demo = True
 
-    def __init__(self, name: str, settings: ScriptedLlmSettings, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, name: str, settings: ScriptedLlmSettings) -> None:
         self.model = settings.model
         self._settings = settings
         self._script = Script(name, settings)
-        self._sleep = sleep
         self._answers = count(1)
 
     @asynccontextmanager
@@ -269,14 +277,15 @@ class ScriptedLanguageModel:
         finish = "stop" if len(said) == len(_tokens(settings.text)) else "length"
         head = {"id": f"chatcmpl-{next(self._answers)}", "created": int(time.time()), "model": self.model}
         if body.get("stream") is not True:
-            await self._sleep((settings.first_token_ms + settings.token_ms * (len(said) - 1)) / 1000)
+            await asyncio.sleep((settings.first_token_ms + settings.token_ms * (len(said) - 1)) / 1000)
             message = {"role": "assistant", "content": "".join(said), "refusal": None}
             choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
             yield head | {"object": "chat.completion", "choices": [choice], "usage": usage}
             return
         head |= {"object": "chat.completion.chunk"}
+        costs = _Costs()
         for index, token in enumerate(said):
-            await self._sleep((settings.token_ms if index else settings.first_token_ms) / 1000)
+            await costs.wait(settings.token_ms if index else settings.first_token_ms)
             delta = {"content": token} if index else {"role": "assistant", "content": token}
             yield head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
         yield head | {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}

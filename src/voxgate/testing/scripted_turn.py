@@ -7,7 +7,7 @@ from pydantic import Field
 
 from voxgate.domain import Samples
 from voxgate.ports import EngineContext, EnginePlugin
-from voxgate.testing.scripted import Failures, Script, Sleep
+from voxgate.testing.scripted import Failures, Script
 
 
 class ScriptedTurnSettings(Failures):
@@ -22,10 +22,9 @@ class ScriptedTurnSettings(Failures):
 class ScriptedTurnDetector:
     """`ports.TurnDetector`: the same answers in the same order, whatever it hears."""
 
-    def __init__(self, name: str, settings: ScriptedTurnSettings, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, name: str, settings: ScriptedTurnSettings) -> None:
         self._settings = settings
         self._script = Script(name, settings)
-        self._sleep = sleep
         self._asked = 0
 
     async def complete(self, audio: Samples) -> float:
@@ -33,7 +32,7 @@ class ScriptedTurnDetector:
         answer = settings.probabilities[self._asked % len(settings.probabilities)]
         self._asked += 1
         await self._script.step()
-        await self._sleep(settings.predict_ms / 1000)
+        await asyncio.sleep(settings.predict_ms / 1000)
         return answer
 
     async def aclose(self) -> None:
