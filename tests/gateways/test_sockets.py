@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from voxgate.domain import Balance, Principal, Tier, Usage
 from voxgate.errors import Code, PeerError, RefusedError, VoxgateError
@@ -259,11 +260,16 @@ async def test_what_is_counted() -> None:
     with pytest.raises(VoxgateError):
         await peer.receive()
     peer.post("c")
-    peer.release()
+    assert 'voxgate_sockets_active{path="/v1/realtime"} 1.0' in metrics.text().decode()
+    with capture_logs() as logs:
+        peer.release(key_id="key_1")
+    assert [(line["event"], line["path"], line["close"], line["key_id"]) for line in logs] == [
+        ("socket", "/v1/realtime", 1006, "key_1")
+    ]
     text = metrics.text().decode()
     assert 'voxgate_socket_messages_total{direction="received",path="/v1/realtime"} 3.0' in text
     assert 'voxgate_socket_messages_total{direction="sent",path="/v1/realtime"} 1.0' in text
-    assert 'voxgate_sockets_active{path="/v1/realtime"} 1.0' in text
+    assert 'voxgate_sockets_active{path="/v1/realtime"} 0.0' in text
 
 
 class Purse:

@@ -22,7 +22,6 @@ from voxgate.gateways.websocket import WIRE
 from voxgate.protocols.rest.errors import envelope
 from voxgate.protocols.sockets import AUTHENTICATED, token_of
 from voxgate.protocols.status import NORMAL, STATUS
-from voxgate.protocols.websocket import BROKEN
 
 _log = structlog.get_logger(__name__)
 
@@ -61,9 +60,7 @@ class SocketShell:
 
     async def _serve(self, wire: Wire, scope: Scope, route: Route) -> None:
         """One socket, from its handshake to its close."""
-        began = asyncio.get_running_loop().time()
-        path = scope["path"]
-        counts = self._sockets.metrics.socket_opened(path)
+        counts = self._sockets.metrics.socket_opened(scope["path"])
         key = socket_credential(Headers(scope=scope), scope["query_string"])
         awaited = key is None and route.token_first
         peer = Peer(wire, scope, self._sockets.limits, authenticated=not awaited, counts=counts)
@@ -80,18 +77,7 @@ class SocketShell:
                     await peer.close(status.close, status.socket)
             finally:
                 # Also where the server's patience ended: then the protocol breaks the connection off.
-                peer.release()
-                code = wire.code or BROKEN
-                counts.closed(code)
-                _log.info(
-                    "socket",
-                    path=path,
-                    close=code,
-                    seconds=round(asyncio.get_running_loop().time() - began, 3),
-                    key_id=session.key_id,
-                    received=peer.received,
-                    sent=peer.sent,
-                )
+                peer.release(key_id=session.key_id)
 
 
 class _Session:

@@ -22,7 +22,6 @@ from voxgate.errors import Code, PeerError, RefusedError, VoxgateError
 from voxgate.gateways.limits import LimitSettings
 from voxgate.gateways.sockets import Peer, Sockets, Wire
 from voxgate.gateways.websocket import WIRE
-from voxgate.observe import SocketCounts
 from voxgate.protocols.rest.errors import envelope
 from voxgate.protocols.socketio import Screen
 from voxgate.protocols.status import GOING_AWAY, NORMAL, POLICY, STATUS
@@ -177,7 +176,6 @@ class SocketIo:
             await link.waiting.aclose()
 
     async def _bridged(self, scope: Scope, wire: Wire, link: Link) -> None:
-        began = time.monotonic()
         bridge = _Bridge(wire, link, scope, self._sockets, self._limits)
         inner = {**scope, LINK: link}
         del inner[WIRE]
@@ -189,17 +187,6 @@ class SocketIo:
             if (peer := link.peer) is not None:
                 await peer.close(link.code)
                 peer.release()
-                assert bridge.counted is not None  # it is made with the peer
-                bridge.counted.closed(wire.code or BROKEN)
-                _log.info(
-                    "socket",
-                    path=PATH,
-                    socket_id=peer.id,
-                    close=wire.code or BROKEN,
-                    seconds=round(time.monotonic() - began, 3),
-                    received=peer.received,
-                    sent=peer.sent,
-                )
 
     def _is_open(self, eio_sid: str) -> bool:
         """Whether it is, or becomes, a WebSocket."""
@@ -231,7 +218,6 @@ class _Bridge:
     """A WebSocket as ASGI has it."""
 
     def __init__(self, wire: Wire, link: Link, scope: Scope, sockets: Sockets, limits: LimitSettings) -> None:
-        self.counted: SocketCounts | None = None
         self._wire = wire
         self._link = link
         self._scope = scope
@@ -296,10 +282,10 @@ class _Bridge:
 
     def _accept(self) -> None:
         self._wire.accept(self._limits)
-        self.counted = self._sockets.metrics.socket_opened(PATH)
+        counts = self._sockets.metrics.socket_opened(PATH)
         scope = {**self._scope, "path": PATH}
         link = self._link
-        link.peer = Peer(self._wire, scope, self._limits, authenticated=link.admitted, counts=self.counted)
+        link.peer = Peer(self._wire, scope, self._limits, authenticated=link.admitted, counts=counts)
 
 
 def _address(scope: Scope) -> str:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -32,11 +33,13 @@ from voxgate.gateways.vigil import Act, Seen, Vigil
 from voxgate.observe import Prometheus, SocketCounts
 from voxgate.ports import Ledger, Vad
 from voxgate.protocols.sockets import error_message, expiring_message
-from voxgate.protocols.websocket import Failed, Oversized
+from voxgate.protocols.websocket import BROKEN, Failed, Oversized
 from voxgate.services.billing import PriceSettings
 from voxgate.services.expiring import Expiring
 from voxgate.services.metering import Meter
 from voxgate.services.switchboard import Switchboard
+
+_log = structlog.get_logger(__name__)
 
 Handler = Callable[["Peer", Principal], Awaitable[None]]
 """One session, from its credential to its end."""
@@ -136,7 +139,7 @@ class Peer:
         """`authenticated`: whether its handshake held a credential."""
         self.id = f"ws_{secrets.token_hex(12)}"
         """For logs and the ledger; never the key."""
-        self.path: str = scope["path"]
+        self.path: str = scope["path"].rstrip("/")
         self.headers = Headers(scope=scope)
         self.query: bytes = scope["query_string"]
         """What stands behind the question mark: it may hold a key, and goes into no log."""
@@ -149,7 +152,8 @@ class Peer:
         self._limits = limits
         self._counts = counts
         self._loop = asyncio.get_running_loop()
-        self._vigil = Vigil(limits, self._loop.time(), authenticated=authenticated)
+        self._began = self._loop.time()
+        self._vigil = Vigil(limits, self._began, authenticated=authenticated)
         self._expiring = Expiring(lead_s=limits.session_expiring_s)
         self._announced: Callable[[], Mapping[str, float]] | None = None
         self._waiting_since: float | None = None
@@ -248,11 +252,26 @@ class Peer:
             self._look_again.cancel()
             self._look_again = self._loop.call_soon(self._look)
 
-    def release(self) -> None:
-        """The session is over: watch it no more."""
+    def release(self, **of: str | None) -> None:
+        """The socket is closed, or to be broken off: watch it no more, count it, and leave one line in the log.
+
+        `of`: what else stands there, such as whose it was.
+        """
         self._released = True
         self._look_again.cancel()
         self._counts.messages(self.received, self.sent)
+        code = self._wire.code or BROKEN
+        self._counts.closed(code)
+        _log.info(
+            "socket",
+            path=self.path,
+            socket_id=self.id,
+            close=code,
+            seconds=round(self._loop.time() - self._began, 3),
+            received=self.received,
+            sent=self.sent,
+            **of,
+        )
 
     def _look(self) -> None:
         """What time has brought; then again, when it is time."""

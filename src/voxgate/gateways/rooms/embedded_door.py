@@ -4,7 +4,6 @@ A WebSocket that is refused tells a browser nothing, so clients ask `validate` w
 It never answers 404: clients take that for a server that knows no v1.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 import orjson
@@ -20,7 +19,6 @@ from voxgate.gateways.websocket import WIRE
 from voxgate.observe import Prometheus
 from voxgate.protocols.rest.errors import envelope
 from voxgate.protocols.status import STATUS
-from voxgate.protocols.websocket import BROKEN
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +84,6 @@ class EmbeddedDoor:
         wire.accept(self._limits)
         counts = self._metrics.socket_opened(path)
         peer = Peer(wire, scope, self._limits, authenticated=True, counts=counts)
-        began = asyncio.get_running_loop().time()
         with structlog.contextvars.bound_contextvars(socket_id=peer.id, session_id=room.plan.session):
             try:
                 if joining.resumes:
@@ -96,16 +93,6 @@ class EmbeddedDoor:
                 await peer.close()
             finally:
                 peer.release()
-                code = wire.code or BROKEN
-                counts.closed(code)
-                _log.info(
-                    "socket",
-                    path=path,
-                    close=code,
-                    seconds=round(asyncio.get_running_loop().time() - began, 3),
-                    received=peer.received,
-                    sent=peer.sent,
-                )
 
     async def _validate(self, scope: Scope, path: str, send: Send) -> None:
         from voxgate.protocols.livekit.joining import read_joining, token_of
