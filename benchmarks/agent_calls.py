@@ -294,6 +294,10 @@ class Turns:
             if any(begin * frame < decided <= end * frame for begin, end in talker.said):
                 continue  # a pause within a clip: it goes on before anything is heard of an answer
             since = sent(decided)
+            spoken_to = any(at < since for at, _ in firsts)
+            begun = max((begin for begin, _ in talker.said if begin * frame < decided), default=0)
+            if spoken_to and not any(begun * frame < run <= decided for run in edges.runs):
+                continue  # too little speech to interrupt: the bot rightly goes on
             first = next((at for at, _ in firsts if since - 0.02 <= at <= since + PATIENCE_S), None)
             if first is None:
                 self.lost += 1
