@@ -203,7 +203,7 @@ class PartialHeard:
     text: str
     language: str
     settled: bool = False
-    """Whether the final would say just this if only silence followed; told even where nothing else is new."""
+    """Whether the final would say just this if only silence followed; told in each pause, even if nothing is new."""
 
 
 @dataclass(frozen=True, slots=True)

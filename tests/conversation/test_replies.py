@@ -1,6 +1,8 @@
 """What the bot does in a whole call, on a clock that jumps: guesses, greetings, apologies, what is told and played."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from voxgate.calls import (
 )
 from voxgate.conversation.speculation import Speculate
 from voxgate.conversation.turn_settings import TurnSettings
+from voxgate.domain import Samples
 from voxgate.text.phrases import Phrase, phrase
 
 
@@ -78,6 +81,23 @@ def test_a_guess_that_was_wrong_leaves_no_trace() -> None:
         0,
     ]
     assert counted.count("guess_tokens") == len(ANSWER.split())
+
+
+def test_after_a_cough_in_the_pause_the_same_is_guessed_again() -> None:
+    def act(*between: Samples) -> Callable[[Talk], Coroutine[Any, Any, None]]:
+        async def spoken(talk: Talk) -> None:
+            await talk.caller.speak(np.concatenate([voice(20), *between, quiet(6)]))
+
+        return spoken
+
+    plain, coughed = Talk().hold(act()), Talk().hold(act(quiet(0.3), voice(60, 0.2)))
+    assert coughed.caller.finals == plain.caller.finals == ["What time is it?"]
+    (one,), (other,) = plain.records, coughed.records
+    assert (one.guessed, one.discarded, other.guessed, other.discarded) == (True, 0, True, 1)
+    assert len(coughed.mind.asked) == 2
+    assert one.latency.total_ms is not None
+    assert other.latency.total_ms is not None
+    assert other.latency.total_ms < one.latency.total_ms + 60  # 120 more without a guess
 
 
 def test_the_bot_may_speak_first() -> None:

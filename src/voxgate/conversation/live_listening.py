@@ -79,6 +79,7 @@ class Piece:
         said = self.said
         said.text, said.until, said.language = partial.text, said.start + partial.end, language
         said.settled = partial.settled
+        said.pauses += partial.settled
         self._shown()
 
     def take(self, heard: Transcript) -> None:

@@ -24,6 +24,8 @@ class Said:
     """What its last partial said."""
     settled: bool = False
     """Whether the final would say just that if only silence followed."""
+    pauses: int = 0
+    """In how many of its pauses that was found."""
     until: int = 0
     """The first sample behind what `text` covers."""
     language: str = ""
@@ -46,8 +48,8 @@ class _Segment:
     owed: bool = False
     shown: str = ""
     """What its last partial told."""
-    settled: bool = False
-    """Whether that was told to be settled."""
+    settled: tuple[int, int] | None = None
+    """Of which piece, and in which of its pauses, that was told to be settled; None: it was not."""
     contradiction: Guess | None = None
     """What is to be told after its final."""
 
@@ -112,8 +114,9 @@ class Telling:
         shown = [_current(said) for said in segment.pieces]
         text = together([(each, said.language) for each, said in zip(shown, segment.pieces, strict=True)])
         settled = bool(shown) and segment.pieces[-1].settled and all(said.is_final for said in segment.pieces[:-1])
-        news = text != segment.shown or (settled and not segment.settled)
-        segment.settled = settled
+        pause = (len(shown), segment.pieces[-1].pauses) if settled else None
+        news = text != segment.shown or pause not in (None, segment.settled)
+        segment.settled = pause
         if not self._partials or not news:
             return
         segment.shown = text
