@@ -79,8 +79,11 @@ async def test_livekit_comes_back_by_itself(livekit: LiveKitRooms) -> None:
     async with call(livekit, "http://unused.example", single=True) as made, made.person() as person:
         await person.take_microphone()
         await made.bot.until(lambda: made.bot.media.person_track)
-        before = made.bot.media.track
+        before, gone = made.bot.media.track, asyncio.Event()
+        sdk_room(made.bot).on("reconnecting", gone.set)
         await sdk_room(made.bot).simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+        async with asyncio.timeout(10):
+            await gone.wait()  # what is sent on a line before anybody knows that it is dead is lost
         made.bot.media.post(TextStream("lk.transcription", "still here", {"lk.segment_id": "s1"}))
         await made.bot.until(lambda: made.bot.all(Joined)[1:] == [Joined(back=True)])
         await person.until(lambda: [text.text for text in person.texts] == ["still here"])

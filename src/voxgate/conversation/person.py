@@ -202,8 +202,7 @@ class Person:
     def reopen_turn(self) -> None:
         """Act.REOPEN_TURN"""
         turn = self._open()
-        turn.settled = turn.tried = turn.guess = turn.at = None
-        turn.paused = False
+        turn.settled, turn.guess, turn.at, turn.paused = None, None, None, False
         self.listener.begin()
 
     def keep_turn(self) -> str:
@@ -323,7 +322,7 @@ class Person:
 
     def _unsettle(self, turn: Turn) -> None:
         """More is being said, after a pause too short to be one."""
-        turn.settled = turn.tried = None
+        turn.settled = None
         self._cues.no_words()
         if self._floor.state is State.PREPARING:
             self._floor.happen(Kind.GUESS_REFUTED)
