@@ -7,12 +7,13 @@ import asyncio
 import csv
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conformance.room_checks import Call, call
+from tests.conformance.room_checks import Bot, Call, call
 from tests.conftest import Recorder
 from tests.embedded_rooms import Rooms, embedded_rooms
 from tests.engines.moonshine_data import model, recorded
@@ -67,6 +68,11 @@ def read(clip: str) -> Samples:
     return np.pad(np.concatenate([resampler.feed(recorded(clip)), resampler.flush()]), (RATE // 10, RATE // 2))
 
 
+def has_heard(bot: Bot, after: int, samples: int) -> bool:
+    """Whether so much came behind the first so many pieces."""
+    return sum(len(event.samples) for event in bot.all(Heard)[after:]) >= samples
+
+
 async def spoken_over(rooms: Rooms, loss: float, late: float) -> tuple[Line, list[Samples]]:
     """What is heard of each clip."""
     line, heard = Line(seed=1), []
@@ -79,7 +85,7 @@ async def spoken_over(rooms: Rooms, loss: float, late: float) -> tuple[Line, lis
             await person.say(sound)
             # What is on its way still is silence: of that behind the clip, 0.3 s more than a delay can be.
             wanted = len(sound) * SPEECH_RATE // RATE - 3 * SPEECH_RATE // 10
-            await made.bot.until(lambda: sum(len(e.samples) for e in made.bot.all(Heard)[before:]) >= wanted)  # noqa: B023
+            await made.bot.until(partial(has_heard, made.bot, before, wanted))
             heard.append(np.concatenate([event.samples for event in made.bot.all(Heard)[before:]]))
             assert len(heard[-1]) / SPEECH_RATE > 0.9 * (clock() - began) - 0.2, "holes are filled"
     return line, heard
