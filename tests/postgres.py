@@ -6,7 +6,11 @@ import secrets
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 BINARIES = max(
     Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), default=Path("/nonexistent")
@@ -102,3 +106,15 @@ def _unprivileged() -> tuple[int | None, int | None]:
         return None, None
     user = pwd.getpwnam("postgres")
     return user.pw_uid, user.pw_gid
+
+
+@contextmanager
+def empty_database(request: pytest.FixtureRequest, dialect: str, folder: Path) -> Iterator[str]:
+    """The URL of a database without tables, in a folder or, where the dialect is `postgresql`, on the tests' server."""
+    if dialect == "sqlite":
+        yield f"sqlite:///{folder / 'test.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.real import start, stop
-from tests.postgres import Postgres
+from tests.postgres import empty_database
 from tests.serving import Server
 
 SHAKY = """
@@ -88,10 +88,5 @@ def shaky_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'kill.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create()
-    yield server.url(name)
-    server.drop(name)
+    with empty_database(request, request.param, tmp_path) as url:
+        yield url

@@ -15,7 +15,7 @@ def run_and_kill(worker: str, url: str, key_id: str, org_id: str, seed: int) -> 
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        time.sleep(random.Random(seed).random() / 2)
+        time.sleep(random.Random(seed).random() / 2)  # the moment of the kill is what is tried
         process.kill()
         rest = process.stdout.read()
     assert process.returncode == -9

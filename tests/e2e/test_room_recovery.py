@@ -148,7 +148,7 @@ def _check(server: Server, key: str, visits: list[Visit], told: str) -> None:
     deadline = time.monotonic() + 15
     while any(session["ended_at"] is None for session in _kept(server)):
         assert time.monotonic() < deadline, _kept(server)
-        time.sleep(0.5)
+        time.sleep(0.5)  # in a thread; each look starts a command
     sessions = {session["room"]: session for session in _kept(server)}
     assert {visit.room for visit in visits} - {""} <= sessions.keys(), told
     assert len(sessions) <= KILLS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import Postgres
+from tests.postgres import Postgres, empty_database
 from voxgate.clock import FakeClock
 from voxgate.domain import Principal, Tier
 from voxgate.store.accounts import SqlAccounts
@@ -26,13 +26,8 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def empty_url(request: pytest.FixtureRequest, dialect: str, tmp_path: Path) -> Iterator[str]:
     """Of a database without tables."""
-    if dialect == "sqlite":
-        yield f"sqlite:///{tmp_path / 'test.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create()
-    yield server.url(name)
-    server.drop(name)
+    with empty_database(request, dialect, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
